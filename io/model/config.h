@@ -1,0 +1,48 @@
+/** @file io/model/config.h
+ *  config.json of a Hugging Face model directory, and what follows from it alone: names and shapes
+ *  of the tensors that can be decomposed, and the parameters of the model. */
+#ifndef LRP_IO_MODEL_CONFIG_H
+#define LRP_IO_MODEL_CONFIG_H
+
+#include "kernels/nn/llama.h"
+#include "kernels/status.h"
+
+/** Most decomposable tensors of a layer over all families. */
+enum { LRP_MAX_LAYER_TENSORS = 7 };
+
+typedef struct {
+  char architecture[64]; /* architectures[0] */
+  lrp_llama_config llama;
+  bool tie_word_embeddings;
+  bool attention_bias, mlp_bias;
+  int64_t bos_token_id, eos_token_id; /* -1 if absent; the first of a list */
+} lrp_config;
+
+/** Read and check DIR/config.json. Local.
+ *  @return LRP_OK; LRP_ERR_ABSENT if dir or the file is not there; LRP_ERR_DATA for broken JSON, a
+ *          missing key, a wrong type or an impossible value (hidden_size = 0, heads that do not
+ *          divide, more than 65536 layers), an architecture or an option (rope_scaling, hidden_act)
+ *          that lrpipe does not know: the message names file, key and value */
+lrp_status lrp_config_read(const char *dir, lrp_config *out);
+
+/** Decomposable tensors of one layer: their number, short name ("q_proj") and shape; the full name
+ *  ("model.layers.3.self_attn.q_proj.weight") is written to name (size bytes). Local. */
+int lrp_config_layer_tensors(const lrp_config *config);
+const char *lrp_config_tensor_name(const lrp_config *config, int tensor);
+void lrp_config_tensor_shape(const lrp_config *config, int tensor, int64_t *m, int64_t *n);
+void lrp_config_tensor_path(const lrp_config *config, int layer, int tensor, char *name,
+                            size_t size);
+
+/** Layers of the model. Local. */
+int lrp_config_layers(const lrp_config *config);
+
+/** Parameters of the class that architectures[0] names: tied heads once, buffers excluded. Local.
+ */
+int64_t lrp_config_parameters(const lrp_config *config);
+
+/** Parameters of embeddings and norms: those that take part in no matrix product per token (the
+ *  head counts as a product even when it is tied). flops_per_token = 2 x (linears + head). Local.
+ */
+int64_t lrp_config_linear_parameters(const lrp_config *config);
+
+#endif

@@ -1,0 +1,1 @@
+#include "kernels/linalg/factors.h"

@@ -1,0 +1,86 @@
+/** @file kernels/linalg/factors.h
+ *  Low-rank factors of one weight matrix, as they are stored, with their certificate. */
+#ifndef LRP_KERNELS_LINALG_FACTORS_H
+#define LRP_KERNELS_LINALG_FACTORS_H
+
+#include "kernels/matrix.h"
+#include "kernels/status.h"
+
+/** Form of the factors. With a matrix both have the same error; they differ in what is stored:
+ *  tucker: W ~ u1 (m x r) core (r x r) u2 (r x n);  svd: W ~ u (m x r) diag(s) vt (r x n). */
+typedef enum { LRP_TUCKER, LRP_SVD } lrp_method;
+
+/** "tucker", "svd". Local. */
+const char *lrp_method_name(lrp_method method);
+
+/** How the triplets were computed; the order is that of escalation. */
+typedef enum { LRP_SOLVER_GESDD, LRP_SOLVER_GESVD, LRP_SOLVER_GRID } lrp_solver;
+
+/** "gesdd", "gesvd", "grid". Local. */
+const char *lrp_solver_name(lrp_solver solver);
+
+/** Leading singular triplets in double: W ~ u diag(s) vt. */
+typedef struct {
+  int m, n, rank; /* rank <= k = min(m, n) */
+  int k;
+  double *s;  /* owned, length k: all computed singular values, descending; NaN if not computed */
+  double *u;  /* owned, m x rank, row-major, orthonormal columns */
+  double *vt; /* owned, rank x n, row-major, orthonormal rows */
+} lrp_triplets;
+
+/** Release the arrays and zero *t. Local; accepts a zeroed one. */
+void lrp_triplets_free(lrp_triplets *t);
+
+/** Proof that triplets belong to W, computed from W itself in double. */
+typedef struct {
+  double relative_error; /* |W - u diag(s) vt|_F / |W|_F; 0 for W = 0 */
+  double predicted;      /* sqrt(max(0, 1 - sum_{i<rank} s_i^2 / |W|_F^2)); 0 for W = 0 */
+  double orthogonality;  /* max(|u^T u - I|_max, |vt vt^T - I|_max) */
+  double residual;       /* max_i |W^T u_i - s_i v_i|_2 / s_1; 0 for W = 0 */
+} lrp_certificate;
+
+/** Compute the certificate of t. Local; needs m x n doubles of work space.
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_certify(const lrp_matrix *w, const lrp_triplets *t, lrp_certificate *c);
+
+/** Whether c passes: |relative_error - predicted| <= 1e-5, orthogonality <= 1e-5,
+ *  residual <= 1e-4. NaN fails. Local. */
+bool lrp_certificate_passes(const lrp_certificate *c);
+
+/** Factors in the stored types. The middle factor is always float32, the others dtype. */
+typedef struct {
+  lrp_method method;
+  lrp_dtype dtype;
+  lrp_solver solver;
+  int m, n, rank, k;
+  double *spectrum;            /* owned, k: as lrp_triplets.s */
+  void *left;                  /* owned, m x rank: u1 or u */
+  float *middle;               /* owned, tucker: core, rank x rank, diagonal; svd: s, rank */
+  void *right;                 /* owned, rank x n: u2 or vt */
+  lrp_certificate certificate; /* before rounding, except relative_error: of the stored factors */
+} lrp_factors;
+
+/** Round t to the stored types, and recompute relative_error from the rounded factors. Local.
+ *  @param c    certificate of t
+ *  @param[out] out  owned by the caller; zeroed on error
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_factors_init(lrp_factors *out, const lrp_matrix *w, const lrp_triplets *t,
+                            const lrp_certificate *c, lrp_method method, lrp_dtype dtype);
+
+/** Release the arrays and zero *f. Local; accepts a zeroed one. */
+void lrp_factors_free(lrp_factors *f);
+
+/** Parameters of a rank-r factorization of an m x n matrix as it is counted:
+ *  tucker r (m + n) + r^2; svd r (m + n) (s folded). Local. */
+int64_t lrp_factor_parameters(lrp_method method, int64_t m, int64_t n, int64_t rank);
+
+/** Largest r in [1, min(m, n)] with lrp_factor_parameters(r) <= budget; 1 if there is none. Local.
+ *  lrp_break_even_rank is the one whose budget is m n. */
+int lrp_rank_for_budget(lrp_method method, int64_t m, int64_t n, double budget);
+int lrp_break_even_rank(lrp_method method, int64_t m, int64_t n);
+
+/** Smallest r >= 1 with s_1^2 + .. + s_r^2 >= energy * total; k if there is none. Local.
+ *  total = |W|_F^2. Source: Eckart & Young, Psychometrika 1 (1936), 211-218. */
+int lrp_rank_for_energy(const double *s, int k, double energy, double total);
+
+#endif

@@ -1,0 +1,36 @@
+/** @file kernels/nn/linear.h
+ *  A linear map of a layer: dense, or by low-rank factors. */
+#ifndef LRP_KERNELS_NN_LINEAR_H
+#define LRP_KERNELS_NN_LINEAR_H
+
+#include "kernels/nn/matmul.h"
+
+/** y = x W^T + bias with W (n_out x n_in) = w, or left diag(middle) right.
+ *  All views borrowed; rank > 0 selects the factors. */
+typedef struct {
+  int64_t n_in, n_out;
+  lrp_matrix w;    /* n_out x n_in; used when rank == 0 */
+  lrp_matrix bias; /* 1 x n_out, or data NULL */
+  int64_t rank;
+  lrp_matrix left;   /* n_out x rank */
+  lrp_matrix middle; /* rank x rank (tucker core), or 1 x rank (diag(s)) */
+  lrp_matrix right;  /* rank x n_in */
+} lrp_linear;
+
+/** Scratch memory of linear maps, reused between calls. */
+typedef struct {
+  lrp_matmul_scratch matmul;
+  float *thin; /* owned: two t x rank panels */
+  size_t thin_count;
+} lrp_linear_scratch;
+
+/** Release the memory. Local; accepts a zeroed one. */
+void lrp_linear_scratch_free(lrp_linear_scratch *scratch);
+
+/** y (t x n_out, rows of ldy) = x (t x n_in, rows of ldx) W^T + bias; += with accumulate. Local.
+ *  Row results are independent of t, bitwise (lrp_matmul).
+ *  @return LRP_OK, LRP_ERR_MEM, LRP_ERR_BUG */
+lrp_status lrp_linear_apply(const lrp_linear *linear, const float *x, int64_t t, int64_t ldx,
+                            float *y, int64_t ldy, bool accumulate, lrp_linear_scratch *scratch);
+
+#endif

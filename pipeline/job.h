@@ -1,0 +1,107 @@
+/** @file pipeline/job.h
+ *  The job file (YAML) as a struct: every key checked, defaults filled in, overrides applied. */
+#ifndef LRP_PIPELINE_JOB_H
+#define LRP_PIPELINE_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/linalg/factors.h"
+#include "kernels/status.h"
+
+/** first, first + step, .. up to last, which is included if it is hit. */
+typedef struct {
+  int first, last, step;
+} lrp_range;
+
+/** How the rank of a unit is chosen. */
+typedef enum {
+  LRP_RULE_DENSE,      /* no layers: the undecomposed model */
+  LRP_RULE_RANK,       /* rank: r */
+  LRP_RULE_PER_TENSOR, /* rank: {q_proj: r, ...} */
+  LRP_RULE_PER_LAYER,  /* rank: [r, ...], one per listed layer, in order */
+  LRP_RULE_RATIO,      /* ratio: q */
+  LRP_RULE_ENERGY      /* energy: e */
+} lrp_rank_rule;
+
+/** One entry of configurations:, as written; lrp_plan_create() resolves it against a model. */
+typedef struct {
+  char *name;
+  bool all_layers;
+  lrp_range *layers; /* owned, n_layers: in the order given */
+  int n_layers;
+  bool all_tensors;
+  char **tensors; /* owned, n_tensors short names */
+  int n_tensors;
+  lrp_rank_rule rule;
+  int *ranks;          /* owned, n_ranks: one for RANK, else per tensor or per layer */
+  char **rank_tensors; /* owned, n_ranks: names of PER_TENSOR */
+  int n_ranks;
+  double value; /* of RATIO or ENERGY */
+  char *origin; /* "job.yaml:7", for messages */
+} lrp_job_configuration;
+
+/** Type in which factors are stored / the forward pass is computed. */
+typedef enum { LRP_STORE_F32, LRP_STORE_F16, LRP_STORE_BF16, LRP_STORE_MODEL } lrp_store_dtype;
+typedef enum { LRP_EVAL_AUTO, LRP_EVAL_F32, LRP_EVAL_BF16 } lrp_eval_dtype;
+
+typedef struct {
+  char *model, *output;
+  struct {
+    lrp_method method;
+    lrp_store_dtype dtype;
+    int64_t grid_elements; /* a unit of more elements than this per process rank goes to a grid */
+  } decompose;
+  lrp_job_configuration *configurations; /* owned */
+  int n_configurations;
+  struct {
+    char *data;
+    char **tasks; /* owned, n_tasks */
+    int n_tasks;  /* 0: nothing is evaluated */
+    int64_t num_fewshot;
+    int64_t limit;      /* -1: all */
+    int64_t max_length; /* -1: the model's */
+    lrp_eval_dtype dtype;
+  } evaluate;
+  struct {
+    bool given;
+    int64_t batch_size, repeats;
+  } measure;
+} lrp_job;
+
+/** Where values come from, besides the file; later entries win within each list. */
+typedef struct {
+  char **set; /* "a.b=v" of the command line */
+  int n_set;
+  char **environment; /* "LRPIPE_A_B=v" lines of the environment of process rank 0 */
+  int n_environment;
+} lrp_overrides;
+
+/** Parse text (the content of path, size bytes), apply the overrides, check everything that can be
+ *  checked without the model. Local, deterministic: the same on all process ranks.
+ *  Precedence: --set > environment > file > default. An unknown key, a duplicate key, a wrong type,
+ *  a value out of range, an alias, more than one document: LRP_ERR_JOB with "path:line:column: key:
+ *  ... (did you mean ...?)". Unknown LRPIPE_* variables warn.
+ *  @return LRP_OK, LRP_ERR_JOB, LRP_ERR_MEM; *job is owned by the caller, zeroed on error */
+lrp_status lrp_job_parse(const char *path, const char *text, size_t size,
+                         const lrp_overrides *overrides, lrp_job *job);
+
+/** Release everything and zero *job. Local. */
+void lrp_job_free(lrp_job *job);
+
+/** The resolved job as YAML, every key written out; parsing it gives the same job. Local; the
+ * caller frees *text. @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_job_write(const lrp_job *job, char **text);
+
+/** Print the reference of all keys (key, type, default, meaning) from the parser's own table. */
+void lrp_job_print_reference(void);
+
+/** Whether name matches [A-Za-z0-9][A-Za-z0-9._-]*. Local. */
+bool lrp_is_name(const char *name);
+
+/** Parse "2,17,31", "3:31:2", "all" (command line) like the keys layers and tensors. Local. */
+lrp_status lrp_job_parse_layers(const char *text, lrp_job_configuration *c);
+lrp_status lrp_job_parse_tensors(const char *text, lrp_job_configuration *c);
+void lrp_job_configuration_free(lrp_job_configuration *c);
+
+#endif

@@ -1,0 +1,48 @@
+/** @file pipeline/options.h
+ *  The command line, from one table of commands and options. */
+#ifndef LRP_PIPELINE_OPTIONS_H
+#define LRP_PIPELINE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/status.h"
+
+typedef enum {
+  LRP_CMD_RUN,
+  LRP_CMD_PLAN,
+  LRP_CMD_SPACE,
+  LRP_CMD_STATUS,
+  LRP_CMD_VERIFY,
+  LRP_CMD_INSPECT,
+  LRP_CMD_HELP,
+  LRP_CMD_VERSION
+} lrp_command;
+
+typedef struct {
+  lrp_command command;
+  const char *operand; /* job file, model directory or output directory; borrowed from argv */
+  char **set;          /* owned array of borrowed "a.b=v" */
+  int n_set;
+  bool quiet;
+  int64_t ranks;       /* plan: process ranks to plan for */
+  const char *layers;  /* space: as in a job, "2,17,31"; NULL: not given */
+  const char *tensors; /* space */
+  int64_t rank;        /* space; 0: not given */
+  double ratio;        /* space; 0: not given */
+  const char *method;  /* space: tucker | svd */
+} lrp_options;
+
+/** Parse argv. Local. "lrpipe JOB" is "lrpipe run JOB"; "lrpipe" alone runs ./lrpipe.yaml.
+ *  Unknown commands and options: LRP_ERR_USAGE with "did you mean".
+ *  @return LRP_OK, LRP_ERR_USAGE, LRP_ERR_MEM */
+lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out);
+void lrp_options_free(lrp_options *options);
+
+/** --help, from the table, to stdout. Local. */
+void lrp_options_help(void);
+
+/** The known word nearest to text (Levenshtein, at most a third of its length), or NULL. Local. */
+const char *lrp_did_you_mean(const char *text, const char *const *known, int n_known);
+
+#endif

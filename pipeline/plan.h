@@ -1,0 +1,59 @@
+/** @file pipeline/plan.h
+ *  Job + model -> units to decompose and the rank of every unit in every configuration. */
+#ifndef LRP_PIPELINE_PLAN_H
+#define LRP_PIPELINE_PLAN_H
+
+#include "io/model/config.h"
+#include "pipeline/job.h"
+
+/** One (layer, tensor) to decompose, once, at the largest rank that any configuration asks for. */
+typedef struct {
+  char *name; /* owned: full name of the weight */
+  int layer, tensor;
+  int64_t m, n; /* W is m x n: out x in */
+  int rank;     /* largest asked */
+  double cost;  /* predicted floating-point operations */
+} lrp_unit;
+
+/** A configuration, resolved. */
+typedef struct {
+  char *name;    /* owned */
+  int *rank;     /* owned, layers * tensors: rank of (layer, tensor) at [layer * tensors + tensor];
+                    0 where it stays dense. With energy > 0: an upper bound until resolved */
+  double energy; /* > 0: the rank is known after decomposing (lrp_plan_resolve_energy) */
+} lrp_configuration;
+
+typedef struct {
+  int layers, tensors; /* of the model */
+  lrp_unit *units;     /* owned, by layer, then tensor */
+  int n_units;
+  lrp_configuration *configurations; /* owned, in job order */
+  int n_configurations;
+} lrp_plan;
+
+/** Resolve job against config. Local, deterministic.
+ *  rank > min(m, n) is capped with a warning; layer or tensor that the model lacks, rank < 1, a
+ *  list of ranks of the wrong length: LRP_ERR_JOB with the origin of the configuration.
+ *  @return LRP_OK, LRP_ERR_JOB, LRP_ERR_MEM */
+lrp_status lrp_plan_create(const lrp_job *job, const lrp_config *config, lrp_plan *out);
+
+/** Release everything and zero *plan. Local. */
+void lrp_plan_free(lrp_plan *plan);
+
+/** Index of the unit (layer, tensor), or -1. Local. */
+int lrp_plan_unit(const lrp_plan *plan, int layer, int tensor);
+
+/** What a configuration costs. */
+typedef struct {
+  int64_t parameters, parameters_dense;
+  double reduction_percent; /* 100 (1 - parameters / parameters_dense) */
+  int64_t bytes;            /* weights in the stored dtypes */
+  int64_t flops_per_token;  /* 2 x parameters of linears and head */
+} lrp_size;
+
+/** Size of the model with the ranks rank[layers * tensors] (0 = dense). Local.
+ *  @param weight_bytes  bytes of an element of the dense weights; factor_bytes of the factors */
+lrp_size lrp_plan_size(const lrp_config *config, lrp_method method, const int *rank,
+                       size_t weight_bytes, size_t factor_bytes);
+
+#endif

@@ -1,0 +1,1 @@
+#include "pipeline/show_plan.h"
