@@ -22,82 +22,98 @@ const char *lrp_dtype_name(lrp_dtype dtype) {
   return "?";
 }
 
-static float float_of_bits(uint32_t bits) {
+static inline float float_of_bits(uint32_t bits) {
   float f;
   memcpy(&f, &bits, sizeof f);
   return f;
 }
 
-static uint32_t bits_of_float(float f) {
+static inline uint32_t bits_of_float(float f) {
   uint32_t bits;
   memcpy(&bits, &f, sizeof bits);
   return bits;
 }
 
-/* IEEE 754 binary16: 1 sign, 5 exponent, 10 mantissa bits. Subnormals are m * 2^-24. */
-static float float_of_half(uint16_t h) {
-  const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
-  const uint32_t exponent = (h >> 10) & 0x1fu;
-  const uint32_t mantissa = h & 0x3ffu;
-  if (exponent == 0x1f) return float_of_bits(sign | 0x7f800000u | mantissa << 13);
-  if (exponent == 0) {
-    const float f = (float)mantissa * 0x1p-24f;
-    return sign ? -f : f;
-  }
-  return float_of_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+/* IEEE 754 binary16: 1 sign, 5 exponent, 10 mantissa bits. Subnormals are m * 2^-24. The three
+ * cases are computed and then selected, so that the compiler can vectorise the loop around this;
+ * subnormals come from an integer, never from a subnormal float, which is slow to multiply. */
+static inline float float_of_half(uint16_t h) {
+  const uint32_t magnitude = h & 0x7fffu;
+  const uint32_t subnormal = bits_of_float((float)(int32_t)magnitude * 0x1p-24f);
+  uint32_t bits = (magnitude << 13) + (112u << 23); /* 112 = 127 - 15, the exponent's biases */
+  bits = magnitude >= 0x7c00 ? magnitude << 13 | 0x7f800000u : bits;
+  bits = magnitude < 0x0400 ? subnormal : bits;
+  return float_of_bits(bits | (uint32_t)(h & 0x8000u) << 16);
+}
+
+static inline uint16_t load16(const unsigned char *p) {
+  uint16_t h;
+  memcpy(&h, p, sizeof h);
+  return h;
 }
 
 void lrp_to_f32(float *dst, const void *src, lrp_dtype dtype, size_t count) {
   const unsigned char *p = src;
-  if (dtype == LRP_F32) {
-    memcpy(dst, src, count * sizeof *dst);
-    return;
+  switch (dtype) {
+    case LRP_F32:
+      memcpy(dst, src, count * sizeof *dst);
+      break;
+    case LRP_F16:
+      for (size_t i = 0; i < count; i++) dst[i] = float_of_half(load16(p + 2 * i));
+      break;
+    case LRP_BF16:
+      for (size_t i = 0; i < count; i++) dst[i] = float_of_bits((uint32_t)load16(p + 2 * i) << 16);
+      break;
   }
+}
+
+/* x in a 16-bit format: 1 sign, 15 - mantissa, and mantissa bits. Rounded once, from the double, so
+ * there is no double rounding by way of float. Adding just under half of the last place that is
+ * kept, and the carry running from the mantissa into the exponent, up to that of Inf, is rounding
+ * to nearest even. */
+static inline uint16_t narrow(double x, int mantissa, int bias) {
+  const int dropped = 52 - mantissa;
+  const uint64_t infinity = (0x7fffu >> mantissa) << mantissa;
+  uint64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint16_t sign = (uint16_t)(bits >> 63 << 15);
+  bits &= INT64_MAX;
+  const int exponent = (int)(bits >> 52) - 1023;
+
+  if (exponent > bias) { /* Inf, NaN, or too large */
+    const uint64_t quiet = isnan(x) ? 1u << (mantissa - 1) : 0;
+    return (uint16_t)(sign | infinity | quiet);
+  }
+  if (exponent < 1 - bias) { /* subnormal: a multiple of 2^(1 - bias - mantissa) */
+    return (uint16_t)(sign | (uint16_t)nearbyint(ldexp(fabs(x), bias - 1 + mantissa)));
+  }
+  bits += (UINT64_C(1) << (dropped - 1)) - 1 + (bits >> dropped & 1);
+  return (uint16_t)(sign | ((bits >> dropped) - ((uint64_t)(1023 - bias) << mantissa)));
+}
+
+static void narrow_all(unsigned char *dst, const double *src, size_t count, int mantissa,
+                       int bias) {
   for (size_t i = 0; i < count; i++) {
-    uint16_t h;
-    memcpy(&h, p + 2 * i, sizeof h);
-    dst[i] = dtype == LRP_BF16 ? float_of_bits((uint32_t)h << 16) : float_of_half(h);
+    const uint16_t h = narrow(src[i], mantissa, bias);
+    memcpy(dst + 2 * i, &h, sizeof h);
   }
-}
-
-/* x as an integer multiple of the spacing of the target's numbers near x, rounded to even. The
- * rounding happens once, from the double, so there is no double rounding by way of float. */
-static double round_to_spacing(double x, int precision, int min_exponent) {
-  int e;
-  frexp(x, &e); /* |x| in [2^(e-1), 2^e) */
-  if (e - 1 < min_exponent) e = min_exponent + 1;
-  const double spacing = ldexp(1.0, e - precision);
-  return nearbyint(x / spacing) * spacing;
-}
-
-static uint16_t half_of_double(double x) {
-  const uint16_t sign = signbit(x) ? 0x8000 : 0;
-  if (isnan(x)) return (uint16_t)(sign | 0x7e00);
-  const double y = isinf(x) ? INFINITY : fabs(round_to_spacing(x, 11, -14));
-  if (y > 65504.0) return (uint16_t)(sign | 0x7c00);
-  if (y < 0x1p-14) return (uint16_t)(sign | (uint16_t)(y * 0x1p24));
-  int e;
-  const double f = frexp(y, &e); /* y = f 2^e, f in [0.5, 1) */
-  return (uint16_t)(sign | (uint16_t)((e + 14) << 10) | ((uint16_t)(f * 2048.0) & 0x3ff));
-}
-
-static uint16_t bfloat_of_double(double x) {
-  if (isnan(x)) return 0x7fc0;
-  /* Exactly representable in float after rounding to 8 bits (or Inf by overflow). */
-  const double y = isinf(x) || x == 0.0 ? x : round_to_spacing(x, 8, -126);
-  return (uint16_t)(bits_of_float((float)y) >> 16);
 }
 
 void lrp_from_f64(void *dst, lrp_dtype dtype, const double *src, size_t count) {
   unsigned char *p = dst;
-  for (size_t i = 0; i < count; i++) {
-    if (dtype == LRP_F32) {
-      const float f = (float)src[i];
-      memcpy(p + 4 * i, &f, sizeof f);
-    } else {
-      const uint16_t h = dtype == LRP_BF16 ? bfloat_of_double(src[i]) : half_of_double(src[i]);
-      memcpy(p + 2 * i, &h, sizeof h);
-    }
+  switch (dtype) {
+    case LRP_F32:
+      for (size_t i = 0; i < count; i++) {
+        const float f = (float)src[i];
+        memcpy(p + 4 * i, &f, sizeof f);
+      }
+      break;
+    case LRP_F16:
+      narrow_all(p, src, count, 10, 15);
+      break;
+    case LRP_BF16:
+      narrow_all(p, src, count, 7, 127);
+      break;
   }
 }
 

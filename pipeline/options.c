@@ -1,1 +1,321 @@
 #include "pipeline/options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/base/file.h"
+
+/* ---- the tables ---- */
+
+typedef struct {
+  const char *name;
+  lrp_command command;
+  const char *operand;  /* for people */
+  const char *standard; /* operand where none is given; NULL: it must be given */
+  const char *help;
+} command_row;
+
+static const command_row commands[] = {
+    {"run", LRP_CMD_RUN, "[JOB.yaml]", "lrpipe.yaml",
+     "start or continue the job; the word run may be left out"},
+    {"plan", LRP_CMD_PLAN, "[JOB.yaml]", "lrpipe.yaml",
+     "what a job would do: units, sizes, memory, balance; no MPI"},
+    {"space", LRP_CMD_SPACE, "MODEL", NULL,
+     "size of the design space and of a configuration; no MPI"},
+    {"status", LRP_CMD_STATUS, "OUT", NULL, "how far a run is"},
+    {"verify", LRP_CMD_VERIFY, "OUT", NULL, "check stored factors and results"},
+    {"inspect", LRP_CMD_INSPECT, "OUT", NULL, "list what is stored"},
+};
+enum { n_commands = sizeof commands / sizeof commands[0] };
+
+typedef enum { OPTION_FLAG, OPTION_SET, OPTION_INTEGER, OPTION_FRACTION, OPTION_TEXT } option_type;
+
+typedef struct {
+  const char *name;
+  const char *value; /* for people; NULL: a flag */
+  option_type type;
+  size_t offset;     /* of its field in lrp_options */
+  unsigned commands; /* set of those that know it */
+  int most;          /* of an integer */
+  const char *help;
+} option_row;
+
+enum { max_ranks = 65536 };
+
+#define ANY      (~0u)
+#define ONLY(c)  (1u << (c))
+#define FIELD(f) offsetof(lrp_options, f)
+
+static const option_row option_rows[] = {
+    {"--set", "KEY=VALUE", OPTION_SET, 0, ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_PLAN), 0,
+     "set a key of the job, VALUE as in YAML; repeatable"},
+    {"--quiet", NULL, OPTION_FLAG, FIELD(quiet), ANY, 0, "only warnings and errors on stderr"},
+    {"--ranks", "N", OPTION_INTEGER, FIELD(ranks), ONLY(LRP_CMD_PLAN), max_ranks,
+     "process ranks to plan for (default 1)"},
+    {"--layers", "LIST", OPTION_TEXT, FIELD(layers), ONLY(LRP_CMD_SPACE), 0,
+     "all, or 2,17,31, or 3:31:2 (its end included)"},
+    {"--tensors", "LIST", OPTION_TEXT, FIELD(tensors), ONLY(LRP_CMD_SPACE), 0,
+     "all (default), or q_proj,k_proj"},
+    {"--rank", "R", OPTION_INTEGER, FIELD(rank), ONLY(LRP_CMD_SPACE), INT_MAX,
+     "rank of each tensor"},
+    {"--ratio", "Q", OPTION_FRACTION, FIELD(ratio), ONLY(LRP_CMD_SPACE), 0,
+     "largest rank with at most Q of the tensor's parameters"},
+    {"--method", "NAME", OPTION_TEXT, FIELD(method), ONLY(LRP_CMD_SPACE), 0,
+     "tucker (default) or svd"},
+    {"--help", NULL, OPTION_FLAG, 0, ANY, 0, "print this"},
+    {"--version", NULL, OPTION_FLAG, 0, ANY, 0, "print the version"},
+};
+enum { n_options = sizeof option_rows / sizeof option_rows[0] };
+
+/* ---- parsing ---- */
+
+typedef struct {
+  lrp_options *out;
+  bool given[n_options];
+  const char *operands[2]; /* command and operand, or one of them */
+  int n_operands;
+} parse_state;
+
+static const option_row *find_option(const char *name, size_t length) {
+  for (int i = 0; i < n_options; i++) {
+    const option_row *o = &option_rows[i];
+    if (strlen(o->name) == length && memcmp(o->name, name, length) == 0) return o;
+  }
+  return NULL;
+}
+
+static bool is_given(const parse_state *s, const char *name) {
+  return s->given[find_option(name, strlen(name)) - option_rows];
+}
+
+static const command_row *find_command(const char *name) {
+  for (int i = 0; i < n_commands; i++) {
+    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+  }
+  return NULL;
+}
+
+static const char *nearest_command(const char *name) {
+  const char *names[n_commands];
+  for (int i = 0; i < n_commands; i++) names[i] = commands[i].name;
+  return lrp_did_you_mean(name, names, n_commands);
+}
+
+/* Without the dashes, which would count as likeness. */
+static lrp_status fail_option(const char *text, size_t length) {
+  const char *names[n_options], *near;
+  char word[64];
+
+  for (int i = 0; i < n_options; i++) names[i] = option_rows[i].name + strlen("--");
+  snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word), text);
+  near = lrp_did_you_mean(word + strspn(word, "-"), names, n_options);
+  if (near) {
+    return lrp_fail(LRP_ERR_USAGE, "unknown option '%s' (did you mean '--%s'?)", word, near);
+  }
+  return lrp_fail(LRP_ERR_USAGE, "unknown option '%s'; see lrpipe --help", word);
+}
+
+static lrp_status read_integer(const option_row *o, const char *text, int64_t *value) {
+  char *end;
+  errno = 0;
+  const long long v = strtoll(text, &end, 10);
+
+  if (*text < '0' || *text > '9' || *end || errno != 0 || v < 1 || v > o->most) {
+    return lrp_fail(LRP_ERR_USAGE, "%s: expected an integer in 1..%d, got '%.100s'", o->name,
+                    o->most, text);
+  }
+  *value = v;
+  return LRP_OK;
+}
+
+static lrp_status read_fraction(const option_row *o, const char *text, double *value) {
+  char *end;
+  const double v = strtod(text, &end);
+
+  if (end == text || *end || !(v > 0.0 && v <= 1.0)) {
+    return lrp_fail(LRP_ERR_USAGE, "%s: expected a number in (0, 1], got '%.100s'", o->name, text);
+  }
+  *value = v;
+  return LRP_OK;
+}
+
+static lrp_status add_set(lrp_options *out, const char *text) {
+  char **grown;
+
+  if (*text == '=' || !strchr(text, '=')) {
+    return lrp_fail(LRP_ERR_USAGE, "--set: expected KEY=VALUE, got '%.100s'", text);
+  }
+  grown = realloc(out->set, ((size_t)out->n_set + 1) * sizeof *grown);
+  if (!grown) return lrp_fail_memory(((size_t)out->n_set + 1) * sizeof *grown, "--set");
+  out->set = grown;
+  out->set[out->n_set++] = (char *)text; /* argv is writable */
+  return LRP_OK;
+}
+
+static lrp_status read_value(const option_row *o, const char *text, lrp_options *out) {
+  char *field = (char *)out + o->offset;
+
+  if (o->type == OPTION_SET) return add_set(out, text);
+  if (o->type == OPTION_INTEGER) return read_integer(o, text, (int64_t *)field);
+  if (o->type == OPTION_FRACTION) return read_fraction(o, text, (double *)field);
+  if (*text == '\0') return lrp_fail(LRP_ERR_USAGE, "%s: an empty value", o->name);
+  memcpy(field, &text, sizeof text);
+  return LRP_OK;
+}
+
+/* argv[*i] is an option; its value may be argv[*i + 1], which is then consumed. */
+static lrp_status read_option(parse_state *s, int argc, char **argv, int *i) {
+  const char *text = argv[*i], *equals = strchr(text, '=');
+  const size_t length = equals ? (size_t)(equals - text) : strlen(text);
+  const option_row *o = find_option(text, length);
+
+  if (!o) return fail_option(text, length);
+  s->given[o - option_rows] = true;
+  if (o->type == OPTION_FLAG) {
+    return equals ? lrp_fail(LRP_ERR_USAGE, "%s takes no value", o->name) : LRP_OK;
+  }
+  if (equals) return read_value(o, equals + 1, s->out);
+  if (*i + 1 >= argc) {
+    return lrp_fail(LRP_ERR_USAGE, "%s needs a value: %s %s", o->name, o->name, o->value);
+  }
+  (*i)++;
+  return read_value(o, argv[*i], s->out);
+}
+
+static lrp_status read_arguments(parse_state *s, int argc, char **argv) {
+  bool only_operands = false;
+  lrp_status st = LRP_OK;
+
+  for (int i = 1; st == LRP_OK && i < argc; i++) {
+    if (!only_operands && strcmp(argv[i], "--") == 0) {
+      only_operands = true;
+    } else if (!only_operands && argv[i][0] == '-' && argv[i][1] != '\0') {
+      st = read_option(s, argc, argv, &i);
+    } else {
+      if (s->n_operands < 2) s->operands[s->n_operands] = argv[i];
+      s->n_operands++;
+    }
+  }
+  return st;
+}
+
+/* Which command, and its operand. A first operand that is no command is a job to run. */
+static lrp_status choose_command(parse_state *s) {
+  const char *first = s->n_operands > 0 ? s->operands[0] : NULL;
+  const command_row *named = first ? find_command(first) : NULL;
+  const command_row *row = named ? named : &commands[0];
+  const int n = s->n_operands - (named ? 1 : 0);
+
+  if (first && !named && (n > 1 || !lrp_file_exists(first))) {
+    const char *near = nearest_command(first);
+    if (near) {
+      return lrp_fail(LRP_ERR_USAGE, "unknown command '%.100s' (did you mean '%s'?)", first, near);
+    }
+    if (n > 1) {
+      return lrp_fail(LRP_ERR_USAGE, "unknown command '%.100s'; see lrpipe --help", first);
+    }
+  }
+  if (n > 1) {
+    return lrp_fail(LRP_ERR_USAGE, "%s takes one operand: lrpipe %s %s", row->name, row->name,
+                    row->operand);
+  }
+  s->out->command = row->command;
+  s->out->operand = n == 1 ? s->operands[named ? 1 : 0] : row->standard;
+  if (s->out->operand) return LRP_OK;
+  return lrp_fail(LRP_ERR_USAGE, "%s needs an operand: lrpipe %s %s", row->name, row->name,
+                  row->operand);
+}
+
+static lrp_status check_allowed(const parse_state *s) {
+  for (int i = 0; i < n_options; i++) {
+    const option_row *o = &option_rows[i];
+    if (!s->given[i] || (o->commands & ONLY(s->out->command))) continue;
+    for (int c = 0; c < n_commands; c++) {
+      if (!(o->commands & ONLY(commands[c].command))) continue;
+      return lrp_fail(LRP_ERR_USAGE, "%s is an option of lrpipe %s", o->name, commands[c].name);
+    }
+  }
+  return LRP_OK;
+}
+
+/* Options of space make sense together only. */
+static lrp_status check_space(const parse_state *s) {
+  const lrp_options *o = s->out;
+  const bool rule = is_given(s, "--rank") || is_given(s, "--ratio");
+
+  if (is_given(s, "--rank") && is_given(s, "--ratio")) {
+    return lrp_fail(LRP_ERR_USAGE, "--rank and --ratio exclude each other");
+  }
+  if (o->layers && !rule) return lrp_fail(LRP_ERR_USAGE, "--layers needs --rank or --ratio");
+  if ((rule || o->tensors) && !o->layers) {
+    return lrp_fail(LRP_ERR_USAGE, "--rank, --ratio and --tensors need --layers");
+  }
+  if (o->method && strcmp(o->method, "tucker") != 0 && strcmp(o->method, "svd") != 0) {
+    return lrp_fail(LRP_ERR_USAGE, "--method: expected tucker or svd, got '%.100s'", o->method);
+  }
+  return LRP_OK;
+}
+
+lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out) {
+  parse_state s = {.out = out};
+  lrp_status st;
+
+  *out = (lrp_options){.ranks = 1};
+  st = read_arguments(&s, argc, argv);
+  out->quiet = is_given(&s, "--quiet");
+  if (st == LRP_OK && (is_given(&s, "--help") || is_given(&s, "--version"))) {
+    out->command = is_given(&s, "--help") ? LRP_CMD_HELP : LRP_CMD_VERSION;
+    return LRP_OK;
+  }
+  if (st == LRP_OK) st = choose_command(&s);
+  if (st == LRP_OK) st = check_allowed(&s);
+  if (st == LRP_OK) st = check_space(&s);
+  if (st != LRP_OK) lrp_options_free(out);
+  return st;
+}
+
+void lrp_options_free(lrp_options *options) {
+  free(options->set);
+  memset(options, 0, sizeof *options);
+}
+
+/* ---- help ---- */
+
+static void print_option(const option_row *o) {
+  char left[32];
+  snprintf(left, sizeof left, "%s %s", o->name, o->value ? o->value : "");
+  printf("  %-20s  %s", left, o->help);
+  if (o->commands != ANY) {
+    const char *before = " (";
+    for (int c = 0; c < n_commands; c++) {
+      if (!(o->commands & ONLY(commands[c].command))) continue;
+      printf("%s%s", before, commands[c].name);
+      before = ", ";
+    }
+    putchar(')');
+  }
+  putchar('\n');
+}
+
+void lrp_options_help(void) {
+  puts("lrpipe: low-rank decomposition of language models\n\nUsage:");
+  puts("  lrpipe [OPTIONS] [JOB.yaml]            the same as lrpipe run");
+  puts("  mpirun -np N lrpipe [OPTIONS] JOB.yaml");
+  puts("  lrpipe COMMAND [OPTIONS] [OPERAND]\n\nCommands:");
+  for (int c = 0; c < n_commands; c++) {
+    printf("  %-8s%-12s  %s\n", commands[c].name, commands[c].operand, commands[c].help);
+  }
+  puts("\nWithout JOB.yaml, ./lrpipe.yaml is read.\n\nOptions (and the commands that know them):");
+  for (int i = 0; i < n_options; i++) print_option(&option_rows[i]);
+  puts(
+      "\nKeys of a job are also read from the environment: decompose.method from\n"
+      "LRPIPE_DECOMPOSE_METHOD. Precedence: --set, environment, job file, default.");
+  puts("\nExit codes:");
+#define PRINT_EXIT_CODE(code, exit_code, text) printf("  %3d  %s\n", exit_code, text);
+  LRP_STATUS_LIST(PRINT_EXIT_CODE)
+#undef PRINT_EXIT_CODE
+}

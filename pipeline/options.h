@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kernels/status.h"
+#include "pipeline/words.h"
 
 typedef enum {
   LRP_CMD_RUN,
@@ -34,15 +35,14 @@ typedef struct {
 } lrp_options;
 
 /** Parse argv. Local. "lrpipe JOB" is "lrpipe run JOB"; "lrpipe" alone runs ./lrpipe.yaml.
- *  Unknown commands and options: LRP_ERR_USAGE with "did you mean".
- *  @return LRP_OK, LRP_ERR_USAGE, LRP_ERR_MEM */
+ *  Unknown commands and options, and options that the command does not know: LRP_ERR_USAGE with
+ *  "did you mean". --help wins over --version, and both over every other command; "--" ends
+ * options.
+ *  @return LRP_OK, LRP_ERR_USAGE, LRP_ERR_MEM; *out is zeroed on error */
 lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out);
 void lrp_options_free(lrp_options *options);
 
 /** --help, from the table, to stdout. Local. */
 void lrp_options_help(void);
-
-/** The known word nearest to text (Levenshtein, at most a third of its length), or NULL. Local. */
-const char *lrp_did_you_mean(const char *text, const char *const *known, int n_known);
 
 #endif

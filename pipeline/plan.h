@@ -12,7 +12,7 @@ typedef struct {
   int layer, tensor;
   int64_t m, n; /* W is m x n: out x in */
   int rank;     /* largest asked */
-  double cost;  /* predicted floating-point operations */
+  double cost;  /* predicted floating-point operations of a full SVD */
 } lrp_unit;
 
 /** A configuration, resolved. */
@@ -20,7 +20,7 @@ typedef struct {
   char *name;    /* owned */
   int *rank;     /* owned, layers * tensors: rank of (layer, tensor) at [layer * tensors + tensor];
                     0 where it stays dense. With energy > 0: an upper bound until resolved */
-  double energy; /* > 0: the rank is known after decomposing (lrp_plan_resolve_energy) */
+  double energy; /* > 0: the rank is known after decomposing */
 } lrp_configuration;
 
 typedef struct {
@@ -32,8 +32,10 @@ typedef struct {
 } lrp_plan;
 
 /** Resolve job against config. Local, deterministic.
- *  rank > min(m, n) is capped with a warning; layer or tensor that the model lacks, rank < 1, a
- *  list of ranks of the wrong length: LRP_ERR_JOB with the origin of the configuration.
+ *  rank > min(m, n) is capped with one warning per configuration. LRP_ERR_JOB with the origin of
+ *  the configuration: a layer or tensor that the model lacks or that is listed twice, ranks that do
+ *  not match the layers or tensors, a ratio too small for rank 1. A rank from energy starts at the
+ *  break-even rank, which bounds it.
  *  @return LRP_OK, LRP_ERR_JOB, LRP_ERR_MEM */
 lrp_status lrp_plan_create(const lrp_job *job, const lrp_config *config, lrp_plan *out);
 
@@ -47,11 +49,11 @@ int lrp_plan_unit(const lrp_plan *plan, int layer, int tensor);
 typedef struct {
   int64_t parameters, parameters_dense;
   double reduction_percent; /* 100 (1 - parameters / parameters_dense) */
-  int64_t bytes;            /* weights in the stored dtypes */
+  int64_t bytes;            /* weights in the stored dtypes; the core of tucker is float32 */
   int64_t flops_per_token;  /* 2 x parameters of linears and head */
 } lrp_size;
 
-/** Size of the model with the ranks rank[layers * tensors] (0 = dense). Local.
+/** Size of the model with the ranks rank[layers * tensors] (0 = dense; NULL: all dense). Local.
  *  @param weight_bytes  bytes of an element of the dense weights; factor_bytes of the factors */
 lrp_size lrp_plan_size(const lrp_config *config, lrp_method method, const int *rank,
                        size_t weight_bytes, size_t factor_bytes);

@@ -4,11 +4,13 @@
 #define LRP_IO_BASE_FILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/status.h"
 
-/** Path "dir/name" in memory that the caller frees, or NULL (recorded as out of memory). Local. */
+/** Path "dir/name" in memory that the caller frees, or NULL (recorded as out of memory). Local.
+ *  A '/' at the end of dir is not doubled; an empty dir gives name. */
 char *lrp_path_join(const char *dir, const char *name);
 
 /** Whether path exists (any type; follows links). Local. */
@@ -26,7 +28,9 @@ lrp_status lrp_file_read(const char *path, size_t max_bytes, char **data, size_t
 lrp_status lrp_file_write(const char *path, const void *data, size_t size);
 
 /** The same for content that is produced piece by piece: open "<path>.partial", write to the
- *  stream, then commit (which checks for errors, syncs, renames and closes) or discard. Local. */
+ *  stream, then commit (which checks for errors, syncs, renames and closes) or discard. Local.
+ *  Commit and discard release *w in any case; a commit that fails leaves no partial file. Discard
+ *  accepts a zeroed writer, and one after a failed open. */
 typedef struct {
   char *path, *partial; /* owned */
   void *stream;         /* FILE * */
@@ -40,7 +44,8 @@ void lrp_file_writer_discard(lrp_file_writer *w);
 lrp_status lrp_make_directory(const char *path);
 
 /** XXH3-64 of the file's bytes, and its size. Local; streams, needs little memory.
- *  @return LRP_OK, LRP_ERR_ABSENT, LRP_ERR_PERM, LRP_ERR_IO, LRP_ERR_MEM */
+ *  @return LRP_OK, LRP_ERR_ABSENT, LRP_ERR_PERM, LRP_ERR_DATA (not a regular file), LRP_ERR_IO,
+ *          LRP_ERR_MEM */
 lrp_status lrp_file_hash(const char *path, uint64_t *xxh3, int64_t *size);
 
 #endif

@@ -16,7 +16,8 @@ typedef struct {
   uint64_t xxh3; /* of the file's bytes */
 } lrp_jsonl;
 
-/** Read path. Local. CRLF line ends and an absent last newline are accepted, empty lines skipped.
+/** Read path. Local. CRLF line ends and an absent last newline are accepted, blank lines skipped
+ *  (but counted).
  *  @return LRP_OK; LRP_ERR_ABSENT; LRP_ERR_PERM; LRP_ERR_MEM; LRP_ERR_DATA with "file:line: ..."
  *          for a row that is not a JSON object in UTF-8, has a duplicate key or a NUL, or a line of
  *          more than 64 MiB; LRP_ERR_DATA for a file without rows */

@@ -4,6 +4,10 @@
 #ifndef LRP_IO_MODEL_CONFIG_H
 #define LRP_IO_MODEL_CONFIG_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "kernels/nn/llama.h"
 #include "kernels/status.h"
 
@@ -18,11 +22,14 @@ typedef struct {
   int64_t bos_token_id, eos_token_id; /* -1 if absent; the first of a list */
 } lrp_config;
 
-/** Read and check DIR/config.json. Local.
+/** Read and check DIR/config.json. Local. Keys that Hugging Face defaults may be absent or null.
+ *  Known are LlamaForCausalLM, and MistralForCausalLM without a sliding window (null, or at least
+ *  max_position_embeddings), which has the same weights and forward pass.
  *  @return LRP_OK; LRP_ERR_ABSENT if dir or the file is not there; LRP_ERR_DATA for broken JSON, a
  *          missing key, a wrong type or an impossible value (hidden_size = 0, heads that do not
  *          divide, more than 65536 layers), an architecture or an option (rope_scaling, hidden_act)
- *          that lrpipe does not know: the message names file, key and value */
+ *          that lrpipe does not know: the message names file, key and value; LRP_ERR_PERM,
+ *          LRP_ERR_MEM, LRP_ERR_IO */
 lrp_status lrp_config_read(const char *dir, lrp_config *out);
 
 /** Decomposable tensors of one layer: their number, short name ("q_proj") and shape; the full name
@@ -33,16 +40,19 @@ void lrp_config_tensor_shape(const lrp_config *config, int tensor, int64_t *m, i
 void lrp_config_tensor_path(const lrp_config *config, int layer, int tensor, char *name,
                             size_t size);
 
+/** Whether a linear map has a bias, called as the weight but ".bias" (length m). Local. */
+bool lrp_config_has_bias(const lrp_config *config, int tensor);
+
 /** Layers of the model. Local. */
 int lrp_config_layers(const lrp_config *config);
 
-/** Parameters of the class that architectures[0] names: tied heads once, buffers excluded. Local.
- */
+/** Parameters of the class that architectures[0] names: tied heads once, biases included, buffers
+ *  excluded. Local. */
 int64_t lrp_config_parameters(const lrp_config *config);
 
-/** Parameters of embeddings and norms: those that take part in no matrix product per token (the
- *  head counts as a product even when it is tied). flops_per_token = 2 x (linears + head). Local.
- */
+/** Parameters that take part in a matrix product of every token: the linear weights of all layers
+ *  and vocab_size x hidden_size of the head, tied or not; no biases, norms or embeddings. Local.
+ *  flops_per_token = 2 x this. */
 int64_t lrp_config_linear_parameters(const lrp_config *config);
 
 #endif

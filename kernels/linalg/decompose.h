@@ -9,10 +9,11 @@
  *  w must be finite (scan it first with lrp_matrix_count_nonfinite). Any shape from 1 x 1, any
  *  spectrum (zero, rank one, outliers). LAPACK gesdd in double; if its certificate fails, gesvd;
  *  if that fails too: LRP_ERR_NUM. Signs are fixed: the entry of largest magnitude of each column
- *  of the left factor is positive.
+ *  of the left factor is positive (the first of those within 1e-6 of the largest).
  *  @param name  for messages
  *  @param rank  in [1, min(m, n)]
- *  @return LRP_OK, LRP_ERR_MEM, LRP_ERR_NUM; *out is owned by the caller, zeroed on error */
+ *  @return LRP_OK, LRP_ERR_MEM, LRP_ERR_NUM; LRP_ERR_DATA if s_1 is beyond float32, in which it is
+ *          stored (entries near 3e38). *out is owned by the caller, zeroed on error */
 lrp_status lrp_decompose(const char *name, const lrp_matrix *w, int rank, lrp_method method,
                          lrp_dtype dtype, lrp_factors *out);
 

@@ -31,15 +31,18 @@ typedef struct {
 /** Release the arrays and zero *t. Local; accepts a zeroed one. */
 void lrp_triplets_free(lrp_triplets *t);
 
-/** Proof that triplets belong to W, computed from W itself in double. */
+/** Proof that triplets belong to W, computed from W itself in double. For W = 0, where the
+ * quotients have no meaning: 0 if the triplets' product is zero, too, else Inf. */
 typedef struct {
-  double relative_error; /* |W - u diag(s) vt|_F / |W|_F; 0 for W = 0 */
-  double predicted;      /* sqrt(max(0, 1 - sum_{i<rank} s_i^2 / |W|_F^2)); 0 for W = 0 */
+  double relative_error; /* |W - u diag(s) vt|_F / |W|_F */
+  double predicted;      /* sqrt(max(0, 1 - sum_{i<rank} s_i^2 / |W|_F^2)) */
   double orthogonality;  /* max(|u^T u - I|_max, |vt vt^T - I|_max) */
-  double residual;       /* max_i |W^T u_i - s_i v_i|_2 / s_1; 0 for W = 0 */
+  double residual;       /* max_i |W^T u_i - s_i v_i|_2 / s_1 */
+  double norm;           /* |W|_F */
 } lrp_certificate;
 
-/** Compute the certificate of t. Local; needs m x n doubles of work space.
+/** Compute the certificate of t from w in double, by panels of rows. Local; needs n x rank doubles
+ *  and a few panels (64 MiB each) of work space.
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_certify(const lrp_matrix *w, const lrp_triplets *t, lrp_certificate *c);
 
@@ -61,7 +64,7 @@ typedef struct {
 } lrp_factors;
 
 /** Round t to the stored types, and recompute relative_error from the rounded factors. Local.
- *  @param c    certificate of t
+ *  @param c    certificate of t; s_1 must not exceed what float32 holds
  *  @param[out] out  owned by the caller; zeroed on error
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_factors_init(lrp_factors *out, const lrp_matrix *w, const lrp_triplets *t,
@@ -71,7 +74,7 @@ lrp_status lrp_factors_init(lrp_factors *out, const lrp_matrix *w, const lrp_tri
 void lrp_factors_free(lrp_factors *f);
 
 /** Parameters of a rank-r factorization of an m x n matrix as it is counted:
- *  tucker r (m + n) + r^2; svd r (m + n) (s folded). Local. */
+ *  tucker r (m + n) + r^2; svd r (m + n) (s folded); INT64_MAX if it is larger. Local. */
 int64_t lrp_factor_parameters(lrp_method method, int64_t m, int64_t n, int64_t rank);
 
 /** Largest r in [1, min(m, n)] with lrp_factor_parameters(r) <= budget; 1 if there is none. Local.

@@ -5,23 +5,24 @@
 
 #include "kernels/nn/matmul.h"
 
-/** y = x W^T + bias with W (n_out x n_in) = w, or left diag(middle) right.
- *  All views borrowed; rank > 0 selects the factors. */
+/** y = x W^T + bias with W (n_out x n_in) = w, or left middle right (tucker), or
+ *  left diag(middle) right (svd). All views borrowed; rank > 0 selects the factors. The views of
+ *  factors may be larger than stated: rank selects their leading part. */
 typedef struct {
   int64_t n_in, n_out;
   lrp_matrix w;    /* n_out x n_in; used when rank == 0 */
   lrp_matrix bias; /* 1 x n_out, or data NULL */
   int64_t rank;
   lrp_matrix left;   /* n_out x rank */
-  lrp_matrix middle; /* rank x rank (tucker core), or 1 x rank (diag(s)) */
+  lrp_matrix middle; /* rank x rank (tucker core), or 1 row: diag(s) */
   lrp_matrix right;  /* rank x n_in */
 } lrp_linear;
 
-/** Scratch memory of linear maps, reused between calls. */
+/** Scratch memory of linear maps, reused between calls. Zeroed before the first use. */
 typedef struct {
   lrp_matmul_scratch matmul;
-  float *thin; /* owned: two t x rank panels */
-  size_t thin_count;
+  lrp_buffer thin[2]; /* t x rank panels */
+  lrp_buffer vector;  /* a bias or a diagonal as floats */
 } lrp_linear_scratch;
 
 /** Release the memory. Local; accepts a zeroed one. */

@@ -1,0 +1,58 @@
+# Short names for the few commands that people type; CMake does the work.
+
+.PHONY: all demo test debug-test format clean deps help
+.DEFAULT_GOAL := all
+
+jobs := $(shell nproc)
+demo := build/demo
+
+# Open MPI asks root twice whether it means it.
+ifeq ($(shell id -u),0)
+export OMPI_ALLOW_RUN_AS_ROOT = 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
+endif
+
+help:
+	@echo "make             build the program: build/release/lrpipe"
+	@echo "make demo        build it and run a small study with two process ranks"
+	@echo "make test        build with warnings as errors and run all tests"
+	@echo "make debug-test  the same with AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make deps        check for the Debian packages that are needed; root installs them"
+	@echo "make format      lay out the source with clang-format"
+	@echo "make clean       remove build/"
+
+all: deps
+	cmake --preset release
+	cmake --build --preset release -j$(jobs) --target lrpipe
+
+demo: deps
+	cmake --preset release
+	cmake --build --preset release -j$(jobs) --target lrpipe synth_model
+	@# config.json is written last: without it the model is a part of one
+	test -e $(demo)/model/config.json || { rm -rf $(demo)/model && \
+	  build/release/tests/tools/synth_model $(demo)/model --hidden 128 --intermediate 344 \
+	    --layers 8 --heads 4 --vocab 1024 --outliers 0; }
+	mpirun --oversubscribe -np 2 build/release/lrpipe jobs/demo.yaml
+	@echo
+	@echo "The model is in $(demo)/model, the results are in $(demo)/run:"
+	@cd $(demo)/run && find . -type f ! -name lock | sort | sed 's|^\./|  $(demo)/run/|'
+
+test: deps
+	cmake --preset ci
+	cmake --build --preset ci -j$(jobs)
+	cmake --build --preset ci -j$(jobs) --target all_verify_interface_header_sets
+	ctest --preset ci
+
+debug-test: deps
+	cmake --preset debug
+	cmake --build --preset debug -j$(jobs)
+	ctest --preset debug
+
+format:
+	find kernels io pipeline tests -name '*.[ch]' -exec clang-format -i {} +
+
+clean:
+	rm -rf build
+
+deps:
+	@.ci/deps

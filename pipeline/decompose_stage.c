@@ -1,0 +1,138 @@
+#include "pipeline/decompose_stage.h"
+
+#include <stdlib.h>
+
+#include "kernels/linalg/decompose.h"
+#include "kernels/log.h"
+#include "pipeline/partition.h"
+
+/* The weight of unit i. */
+static lrp_status weight(const lrp_store *store, int i, lrp_matrix *w) {
+  const lrp_unit *u = &store->study->plan.units[i];
+  return lrp_model_matrix(&store->study->model, u->name, u->m, u->n, w);
+}
+
+static lrp_status put(lrp_store *store, int i, const lrp_factors *f, double seconds,
+                      int process_ranks) {
+  const lrp_status st = lrp_store_put(store, i, f, seconds, process_ranks);
+  if (st == LRP_OK) {
+    lrp_log_local("decomposed %s rank %d error %.6g in %.3f s (%s)",
+                  store->study->plan.units[i].name, f->rank, f->certificate.relative_error, seconds,
+                  lrp_solver_name(f->solver));
+  }
+  return st;
+}
+
+/* Unit i by this process rank alone. */
+static lrp_status do_local(lrp_store *store, int i) {
+  const lrp_study *study = store->study;
+  lrp_factors f = {0};
+  lrp_matrix w;
+  const double start = MPI_Wtime();
+  lrp_status st = weight(store, i, &w);
+  if (st == LRP_OK) {
+    st = lrp_decompose(study->plan.units[i].name, &w, store->place[i].rank,
+                       study->job.decompose.method, study->store_dtype, &f);
+  }
+  if (st == LRP_OK) st = put(store, i, &f, MPI_Wtime() - start, 1);
+  lrp_factors_free(&f);
+  return st;
+}
+
+/* Unit i by all process ranks of group. Collective over group. */
+static lrp_status do_grid(lrp_store *store, int i, MPI_Comm group) {
+  const lrp_study *study = store->study;
+  lrp_factors f = {0};
+  lrp_matrix w;
+  int me, size;
+  const double start = MPI_Wtime();
+
+  MPI_Comm_rank(group, &me);
+  MPI_Comm_size(group, &size);
+  lrp_status st = lrp_agree(weight(store, i, &w), group);
+  if (st == LRP_OK) {
+    st = lrp_decompose_grid(study->plan.units[i].name, &w, store->place[i].rank,
+                            study->job.decompose.method, study->store_dtype, group, &f);
+  }
+  if (st == LRP_OK && me == 0) st = put(store, i, &f, MPI_Wtime() - start, size);
+  lrp_factors_free(&f);
+  return lrp_agree(st, group);
+}
+
+static lrp_status grid_units(lrp_store *store, const lrp_topology *topo, const lrp_partition *part,
+                             lrp_progress *progress) {
+  const int mine = topo->me / part->group_size;
+  const bool member = mine < part->n_groups;
+  lrp_status st = LRP_OK;
+  MPI_Comm group;
+
+  MPI_Comm_split(topo->comm, member ? mine : MPI_UNDEFINED, 0, &group);
+  for (int j = 0; member && st == LRP_OK && j < store->study->plan.n_units; j++) {
+    const int i = part->order[j];
+    if (part->owner[i] != mine || lrp_store_done(store, i, NULL)) continue;
+    st = do_grid(store, i, group);
+    lrp_progress_advance(progress, 1);
+  }
+  if (member) MPI_Comm_free(&group);
+  return lrp_agree(st, topo->comm);
+}
+
+static lrp_status local_units(lrp_store *store, const lrp_topology *topo, const lrp_partition *part,
+                              const bool *todo, lrp_progress *progress) {
+  const lrp_plan *plan = &store->study->plan;
+  double *cost = malloc(((size_t)plan->n_units + 1) * sizeof *cost);
+  bool *local = calloc((size_t)plan->n_units + 1, sizeof *local);
+  lrp_deal *deal = NULL;
+  lrp_status st = cost && local ? LRP_OK : lrp_fail_memory(sizeof *cost, "a schedule");
+
+  st = lrp_agree(st, topo->comm);
+  if (st == LRP_OK) {
+    for (int i = 0; i < plan->n_units; i++) {
+      cost[i] = plan->units[i].cost;
+      local[i] = todo[i] && part->owner[i] < 0;
+    }
+    st = lrp_deal_create(topo, cost, local, part->order, plan->n_units, &deal);
+  }
+  if (st == LRP_OK) {
+    int64_t i;
+    while (st == LRP_OK && (i = lrp_deal_next(deal)) >= 0) {
+      st = do_local(store, (int)i);
+      lrp_progress_advance(progress, 1);
+    }
+    if (st != LRP_OK) lrp_deal_stop(deal);
+    st = lrp_agree(st, topo->comm);
+    lrp_deal_destroy(&deal);
+  }
+  free(local);
+  free(cost);
+  return st;
+}
+
+lrp_status lrp_decompose_stage(lrp_store *store, const lrp_topology *topo, lrp_progress *progress) {
+  const lrp_study *study = store->study;
+  const int n = study->plan.n_units;
+  bool *todo = calloc((size_t)n + 1, sizeof *todo);
+  lrp_partition part = {0};
+  int n_todo = 0;
+  lrp_status st = todo ? LRP_OK : lrp_fail_memory((size_t)n, "a schedule");
+
+  if (st == LRP_OK) {
+    for (int i = 0; i < n; i++) {
+      todo[i] = !lrp_store_done(store, i, NULL);
+      n_todo += todo[i];
+    }
+    st = lrp_partition_create(&study->plan, todo, study->job.decompose.grid_elements, topo->size,
+                              topo->node_ranks, topo->n_nodes, &part);
+  }
+  st = lrp_agree(st, topo->comm);
+  if (st == LRP_OK) {
+    lrp_log("decompose: %d of %d units to do", n_todo, n);
+    lrp_progress_begin(progress, "decompose", n, n - n_todo);
+    if (part.group_size > 0) st = grid_units(store, topo, &part, progress);
+    if (st == LRP_OK) st = local_units(store, topo, &part, todo, progress);
+    if (st == LRP_OK) st = lrp_store_refresh(store);
+  }
+  lrp_partition_free(&part);
+  free(todo);
+  return st;
+}

@@ -1,0 +1,15 @@
+/** @file pipeline/decompose_stage.h
+ *  The decompose stage: every unit that is not stored yet, once. */
+#ifndef LRP_PIPELINE_DECOMPOSE_STAGE_H
+#define LRP_PIPELINE_DECOMPOSE_STAGE_H
+
+#include "pipeline/progress.h"
+#include "pipeline/store.h"
+
+/** Decompose and store what is missing. Collective over topo->comm.
+ *  First the units that are too large for one process rank, each over a group of them; then the
+ *  others, one process rank each, taken one by one from a counter of the node.
+ *  @return LRP_OK, LRP_ERR_NUM, LRP_ERR_IO, LRP_ERR_MEM; the same on every process rank */
+lrp_status lrp_decompose_stage(lrp_store *store, const lrp_topology *topo, lrp_progress *progress);
+
+#endif

@@ -1,0 +1,385 @@
+#include "pipeline/job_keys.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/words.h"
+
+enum { many = 1000000, max_tasks = 1000 };
+
+static const char entry_prefix[] = "configurations[].";
+
+/* ---- fields of lrp_job ---- */
+
+static lrp_status read_string(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                              void *target) {
+  char **field = (char **)((char *)target + key->offset);
+  const char *text = NULL;
+  char *copy = NULL;
+
+  if (!(key->nullable && lrp_yaml_is_null(node))) {
+    const lrp_status st = lrp_yaml_string(y, node, key->path, &text);
+    if (st != LRP_OK) return st;
+    copy = strdup(text);
+    if (!copy) return lrp_fail_memory(strlen(text) + 1, key->path);
+  }
+  free(*field);
+  *field = copy;
+  return LRP_OK;
+}
+
+static void write_string(FILE *out, const lrp_job_key *key, const void *target) {
+  const char *text = *(char *const *)((const char *)target + key->offset);
+  if (text) {
+    lrp_write_quoted(out, text);
+  } else {
+    fputs("null", out);
+  }
+}
+
+static lrp_status read_integer(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                               void *target) {
+  int64_t *field = (int64_t *)((char *)target + key->offset);
+  char expected[LRP_KEY_TYPE];
+
+  if (key->nullable && lrp_yaml_is_null(node)) {
+    *field = -1;
+    return LRP_OK;
+  }
+  return lrp_yaml_integer(y, node, key->path, lrp_job_key_type(key, expected), key->min, key->max,
+                          field);
+}
+
+static void write_integer(FILE *out, const lrp_job_key *key, const void *target) {
+  const int64_t value = *(const int64_t *)((const char *)target + key->offset);
+  if (key->nullable && value < 0) {
+    fputs("null", out);
+  } else {
+    fprintf(out, "%" PRId64, value);
+  }
+}
+
+static lrp_status read_choice(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                              void *target) {
+  char expected[LRP_KEY_TYPE], got[LRP_YAML_TEXT];
+
+  for (int i = 0; key->choices[i]; i++) {
+    if (!lrp_yaml_is_word(node, key->choices[i])) continue;
+    memcpy((char *)target + key->offset, &i, sizeof i);
+    return LRP_OK;
+  }
+  return lrp_yaml_fail(y, node, "%s: expected %s, got %s", key->path,
+                       lrp_job_key_type(key, expected), lrp_yaml_describe(node, got));
+}
+
+static void write_choice(FILE *out, const lrp_job_key *key, const void *target) {
+  int i;
+  memcpy(&i, (const char *)target + key->offset, sizeof i);
+  fputs(key->choices[i], out);
+}
+
+static lrp_status read_tasks(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                             void *target) {
+  lrp_job *job = target;
+  return lrp_read_strings(y, node, key->path, max_tasks, &job->evaluate.tasks,
+                          &job->evaluate.n_tasks);
+}
+
+static void write_tasks(FILE *out, const lrp_job_key *key, const void *target) {
+  const lrp_job *job = target;
+  (void)key;
+  lrp_write_strings(out, job->evaluate.tasks, job->evaluate.n_tasks);
+}
+
+/* ---- the table ---- */
+
+/* read_choice stores an index into a field of enum type. */
+_Static_assert(sizeof(lrp_method) == sizeof(int), "enums are ints");
+_Static_assert(sizeof(lrp_store_dtype) == sizeof(int), "enums are ints");
+_Static_assert(sizeof(lrp_eval_dtype) == sizeof(int), "enums are ints");
+
+static const char *const methods[] = {[LRP_TUCKER] = "tucker", [LRP_SVD] = "svd", NULL};
+static const char *const store_dtypes[] = {[LRP_STORE_F32] = "float32",
+                                           [LRP_STORE_F16] = "float16",
+                                           [LRP_STORE_BF16] = "bfloat16",
+                                           [LRP_STORE_MODEL] = "model",
+                                           NULL};
+static const char *const eval_dtypes[] = {
+    [LRP_EVAL_AUTO] = "auto", [LRP_EVAL_F32] = "float32", [LRP_EVAL_BF16] = "bfloat16", NULL};
+
+#define STRING(field) .offset = offsetof(lrp_job, field), .read = read_string, .write = write_string
+#define CHOICE(field, list) \
+  .offset = offsetof(lrp_job, field), .choices = list, .read = read_choice, .write = write_choice
+#define INTEGER(field, least, most)                                                    \
+  .offset = offsetof(lrp_job, field), .min = least, .max = most, .read = read_integer, \
+  .write = write_integer
+#define ENTRY(name, with) \
+  .rules = (with), .read = lrp_entry_read_##name, .write = lrp_entry_write_##name
+#define ALL_RULES (~0u)
+#define RANK_RULES \
+  ((1u << LRP_RULE_RANK) | (1u << LRP_RULE_PER_TENSOR) | (1u << LRP_RULE_PER_LAYER))
+
+const lrp_job_key lrp_job_keys[] = {
+    {.path = "model",
+     .type = "path",
+     .help = "directory of a Hugging Face model; read-only, used as it is",
+     STRING(model)},
+    {.path = "output",
+     .type = "path",
+     .help = "directory for everything the run writes",
+     STRING(output)},
+    {.path = "decompose", .type = "map", .value = "{}", .help = "how weights are decomposed"},
+    {.path = "decompose.method",
+     .value = "tucker",
+     .help = "tucker: u1 core u2; svd: u diag(s) vt",
+     CHOICE(decompose.method, methods)},
+    {.path = "decompose.dtype",
+     .value = "float32",
+     .help = "type in which factors are stored; model: that of the weights",
+     CHOICE(decompose.dtype, store_dtypes)},
+    {.path = "decompose.grid_elements",
+     .value = "134217728",
+     .help = "a tensor with more elements than this per process rank is decomposed by several "
+             "process ranks with ScaLAPACK",
+     INTEGER(decompose.grid_elements, 1, INT64_MAX)},
+    {.path = "configurations",
+     .type = "list of maps",
+     .help = "points of the design space, at least one, with different names",
+     .read = lrp_configurations_read,
+     .write = lrp_configurations_write},
+    {.path = "configurations[].name",
+     .type = "name",
+     .help = "letters, digits, '.', '_' and '-', at most 100; a name alone is the dense model",
+     ENTRY(name, ALL_RULES)},
+    {.path = "configurations[].layers",
+     .type = "all, an integer, a range or a list of them",
+     .help = "0-based; the range \"3:31:2\" is 3, 5, .. 31: its end is included",
+     ENTRY(layers, ALL_RULES & ~(1u << LRP_RULE_DENSE))},
+    {.path = "configurations[].tensors",
+     .type = "all, a name or a list of names",
+     .value = "all",
+     .help = "weights of each listed layer",
+     ENTRY(tensors, ALL_RULES & ~(1u << LRP_RULE_DENSE))},
+    {.path = "configurations[].rank",
+     .type = "an integer >= 1, a map tensor: rank, or a list with one rank per layer",
+     .help = "one of rank, ratio and energy goes with layers",
+     ENTRY(rank, RANK_RULES)},
+    {.path = "configurations[].ratio",
+     .type = "a number in (0, 1]",
+     .help = "the largest rank whose stored parameters are at most ratio x those of the weight",
+     ENTRY(fraction, 1u << LRP_RULE_RATIO)},
+    {.path = "configurations[].energy",
+     .type = "a number in (0, 1]",
+     .help = "the smallest rank that keeps this part of the squared Frobenius norm",
+     ENTRY(fraction, 1u << LRP_RULE_ENERGY)},
+    {.path = "evaluate", .type = "map", .value = "{}", .help = "benchmarks"},
+    {.path = "evaluate.data",
+     .type = "path or null",
+     .value = "null",
+     .nullable = true,
+     .help = "directory of the data sets; needed with tasks",
+     STRING(evaluate.data)},
+    {.path = "evaluate.tasks",
+     .type = "a name or a list of names",
+     .value = "[]",
+     .help = "what to evaluate every configuration on",
+     .read = read_tasks,
+     .write = write_tasks},
+    {.path = "evaluate.num_fewshot",
+     .value = "0",
+     .help = "solved examples before each question",
+     INTEGER(evaluate.num_fewshot, 0, many)},
+    {.path = "evaluate.limit",
+     .value = "null",
+     .nullable = true,
+     .help = "only the first so many documents of each task; null: all",
+     INTEGER(evaluate.limit, 1, INT64_MAX)},
+    {.path = "evaluate.max_length",
+     .value = "null",
+     .nullable = true,
+     .help = "tokens of model input; null: the model's own limit",
+     INTEGER(evaluate.max_length, 1, INT_MAX)},
+    {.path = "evaluate.dtype",
+     .value = "auto",
+     .help = "type of the forward pass; auto: bfloat16 when the weights are and the processor "
+             "multiplies it, else float32",
+     CHOICE(evaluate.dtype, eval_dtypes)},
+    {.path = "measure",
+     .type = "map",
+     .value = "absent",
+     .help = "latency, energy and memory; measured when this section or a key of it is given"},
+    {.path = "measure.batch_size",
+     .value = "64",
+     .help = "sequences per forward pass",
+     INTEGER(measure.batch_size, 1, many)},
+    {.path = "measure.repeats",
+     .value = "5",
+     .help = "measurements of each configuration",
+     INTEGER(measure.repeats, 1, many)},
+};
+const int lrp_job_n_keys = sizeof lrp_job_keys / sizeof lrp_job_keys[0];
+
+/* ---- look-up ---- */
+
+enum { max_names = 64 };
+_Static_assert(sizeof lrp_job_keys / sizeof lrp_job_keys[0] <= max_names, "suggestions see all");
+
+bool lrp_job_key_is_section(const lrp_job_key *key) {
+  return key->read == NULL;
+}
+
+bool lrp_job_key_is_entry(const lrp_job_key *key) {
+  return strncmp(key->path, entry_prefix, strlen(entry_prefix)) == 0;
+}
+
+const char *lrp_job_key_leaf(const lrp_job_key *key) {
+  const char *dot = strrchr(key->path, '.');
+  return dot ? dot + 1 : key->path;
+}
+
+const lrp_job_key *lrp_job_key_find(const char *path, bool entries) {
+  for (int i = 0; i < lrp_job_n_keys; i++) {
+    const lrp_job_key *key = &lrp_job_keys[i];
+    if (strcmp(key->path, path) == 0 && lrp_job_key_is_entry(key) == entries) return key;
+  }
+  return NULL;
+}
+
+/* Bytes of path up to and with its last '.', 0 if it has none. */
+static size_t prefix_length(const char *path) {
+  const char *dot = strrchr(path, '.');
+  return dot ? (size_t)(dot + 1 - path) : 0;
+}
+
+/* Nearest key within the same section, so that the section's name does not count as likeness. */
+static const char *nearest_sibling(const char *path, bool entries) {
+  const size_t prefix = prefix_length(path);
+  const char *leaves[max_names], *found;
+  int n = 0;
+
+  for (int i = 0; i < lrp_job_n_keys; i++) {
+    const lrp_job_key *key = &lrp_job_keys[i];
+    if (lrp_job_key_is_entry(key) != entries || prefix_length(key->path) != prefix) continue;
+    if (strncmp(key->path, path, prefix) == 0) leaves[n++] = key->path + prefix;
+  }
+  found = lrp_did_you_mean(path + prefix, leaves, n);
+  return found ? found - prefix : NULL;
+}
+
+/* The key of that name in another section: "method" -> decompose.method. */
+static const char *same_leaf(const char *path) {
+  for (int i = 0; i < lrp_job_n_keys; i++) {
+    const lrp_job_key *key = &lrp_job_keys[i];
+    if (lrp_job_key_is_entry(key)) continue;
+    if (strcmp(lrp_job_key_leaf(key), path + prefix_length(path)) == 0) return key->path;
+  }
+  return NULL;
+}
+
+/* For a misspelt section: "decompse.method". */
+static const char *nearest_path(const char *path) {
+  const char *names[max_names];
+  int n = 0;
+
+  for (int i = 0; i < lrp_job_n_keys; i++) {
+    if (!lrp_job_key_is_entry(&lrp_job_keys[i])) names[n++] = lrp_job_keys[i].path;
+    if (strncmp(lrp_job_keys[i].path, path, prefix_length(path)) == 0) return NULL;
+  }
+  return lrp_did_you_mean(path, names, n);
+}
+
+const char *lrp_job_key_suggest(const char *path, bool entries, char text[LRP_SUGGESTION]) {
+  const char *found = nearest_sibling(path, entries);
+
+  if (!found && !entries) found = same_leaf(path);
+  if (!found && !entries && prefix_length(path) > 0) found = nearest_path(path);
+  if (found && entries) found += prefix_length(found);
+  text[0] = '\0';
+  if (found) snprintf(text, LRP_SUGGESTION, " (did you mean '%s'?)", found);
+  return text;
+}
+
+const char *lrp_job_key_type(const lrp_job_key *key, char text[LRP_KEY_TYPE]) {
+  size_t at = 0;
+
+  if (key->type) return key->type;
+  if (key->choices) {
+    for (int i = 0; key->choices[i] && at < LRP_KEY_TYPE; i++) {
+      const char *between = i == 0 ? "" : key->choices[i + 1] ? ", " : " or ";
+      at += (size_t)snprintf(text + at, LRP_KEY_TYPE - at, "%s%s", between, key->choices[i]);
+    }
+    return text;
+  }
+  at += (size_t)snprintf(text, LRP_KEY_TYPE, "an integer >= %" PRId64, key->min);
+  if (key->max < INT_MAX) {
+    at += (size_t)snprintf(text + at, LRP_KEY_TYPE - at, " and <= %" PRId64, key->max);
+  }
+  if (key->nullable) snprintf(text + at, LRP_KEY_TYPE - at, " or null");
+  return text;
+}
+
+/* ---- strings ---- */
+
+void lrp_free_strings(char **list, int n) {
+  for (int i = 0; list && i < n; i++) free(list[i]);
+  free(list);
+}
+
+static lrp_status copy_item(const lrp_yaml *y, const yaml_node_t *node, const char *key,
+                            char **list, int n) {
+  const char *text;
+  const lrp_status st = lrp_yaml_string(y, node, key, &text);
+
+  if (st != LRP_OK) return st;
+  for (int i = 0; i < n; i++) {
+    if (strcmp(list[i], text) == 0) {
+      return lrp_yaml_fail(y, node, "%s: '%.100s' is listed twice", key, text);
+    }
+  }
+  list[n] = strdup(text);
+  return list[n] ? LRP_OK : lrp_fail_memory(strlen(text) + 1, key);
+}
+
+lrp_status lrp_read_strings(const lrp_yaml *y, const yaml_node_t *node, const char *key, int max,
+                            char ***list, int *n) {
+  const bool is_list = lrp_yaml_is_list(node);
+  const int size = is_list ? lrp_yaml_list_size(node) : 1;
+  lrp_status st = LRP_OK;
+  char **made;
+
+  if (size > max) return lrp_yaml_fail(y, node, "%s: %d entries, at most %d", key, size, max);
+  made = calloc((size_t)size + 1, sizeof *made);
+  if (!made) return lrp_fail_memory((size_t)size * sizeof *made, key);
+  for (int i = 0; st == LRP_OK && i < size; i++) {
+    st = copy_item(y, is_list ? lrp_yaml_item(y, node, i) : node, key, made, i);
+  }
+  if (st != LRP_OK) {
+    lrp_free_strings(made, size);
+    return st;
+  }
+  lrp_free_strings(*list, *n);
+  *list = made;
+  *n = size;
+  return LRP_OK;
+}
+
+void lrp_write_quoted(FILE *out, const char *text) {
+  fputc('"', out);
+  for (; *text; text++) {
+    if (*text == '"' || *text == '\\') fputc('\\', out);
+    fputc(*text, out);
+  }
+  fputc('"', out);
+}
+
+void lrp_write_strings(FILE *out, char *const *list, int n) {
+  fputc('[', out);
+  for (int i = 0; i < n; i++) {
+    if (i > 0) fputs(", ", out);
+    lrp_write_quoted(out, list[i]);
+  }
+  fputc(']', out);
+}

@@ -1,0 +1,67 @@
+/** @file pipeline/main.c
+ *  Parse options, run, exit code; nothing else. */
+#include <mpi.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pipeline/inspect.h"
+#include "pipeline/options.h"
+#include "pipeline/run.h"
+#include "pipeline/show_plan.h"
+#include "pipeline/space.h"
+
+/* ROMIO: Open MPI's own MPI-IO deadlocks and loses data with some access patterns (hdf5 #1227). */
+static void prepare_mpi(void) {
+  setenv("OMPI_MCA_io", "romio321", 0);
+}
+
+static int run(const lrp_options *options, int argc, char **argv) {
+  int provided;
+  prepare_mpi();
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+  const lrp_status st = lrp_run(options, MPI_COMM_WORLD, argc, argv);
+  if (st != LRP_OK) lrp_report_failure(st, MPI_COMM_WORLD);
+  MPI_Finalize();
+  return lrp_status_exit_code(st);
+}
+
+static lrp_status command(const lrp_options *options) {
+  switch (options->command) {
+    case LRP_CMD_PLAN:
+      return lrp_show_plan(options);
+    case LRP_CMD_SPACE:
+      return lrp_space(options);
+    case LRP_CMD_STATUS:
+      return lrp_inspect_status(options->operand);
+    case LRP_CMD_VERIFY:
+      return lrp_inspect_verify(options->operand);
+    case LRP_CMD_INSPECT:
+      return lrp_inspect(options->operand);
+    case LRP_CMD_HELP:
+      lrp_options_help();
+      return LRP_OK;
+    case LRP_CMD_VERSION:
+      puts("lrpipe " LRP_VERSION);
+      return LRP_OK;
+    case LRP_CMD_RUN:
+      break;
+  }
+  return lrp_fail(LRP_ERR_BUG, "a command without code");
+}
+
+int main(int argc, char **argv) {
+  lrp_options options;
+
+  signal(SIGPIPE, SIG_IGN); /* a closed stdout does not end a run */
+  lrp_status st = lrp_options_parse(argc, argv, &options);
+  if (st == LRP_OK && options.command == LRP_CMD_RUN) {
+    const int code = run(&options, argc, argv);
+    lrp_options_free(&options);
+    return code;
+  }
+  if (st == LRP_OK) st = command(&options);
+  if (st != LRP_OK) lrp_report_failure(st, MPI_COMM_NULL);
+  lrp_options_free(&options);
+  return lrp_status_exit_code(st);
+}

@@ -1,0 +1,290 @@
+#include "pipeline/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/base/file.h"
+#include "kernels/log.h"
+#include "pipeline/metrics.h"
+#include "pipeline/results.h"
+
+enum { json_bytes_max = 1 << 30 };
+
+/* Shortest of 15 to 17 digits that reads back the same. */
+static void print_number(FILE *f, double x) {
+  char text[40];
+  for (int digits = 15; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, x);
+    if (strtod(text, NULL) == x) break;
+  }
+  fputs(isnan(x) ? "" : text, f);
+}
+
+static lrp_status write_tensors(const lrp_study *study, const lrp_store *store, const char *path) {
+  lrp_file_writer w;
+  lrp_status st = lrp_file_writer_open(&w, path);
+  if (st != LRP_OK) return st;
+  FILE *f = w.stream;
+  fputs("tensor,m,n,rank,method,relative_error,orthogonality,seconds,process_ranks,solver\n", f);
+  for (int i = 0; i < study->plan.n_units; i++) {
+    const lrp_unit *u = &study->plan.units[i];
+    lrp_unit_record r;
+    if (!lrp_store_done(store, i, &r)) continue;
+    fprintf(f, "%s,%lld,%lld,%d,%s,", u->name, (long long)u->m, (long long)u->n, r.rank,
+            lrp_method_name(study->job.decompose.method));
+    print_number(f, r.relative_error);
+    fputc(',', f);
+    print_number(f, r.orthogonality);
+    fprintf(f, ",%.6f,%d,%s\n", r.seconds, r.process_ranks, lrp_solver_name((lrp_solver)r.solver));
+  }
+  return lrp_file_writer_commit(&w);
+}
+
+static lrp_size size_of(const lrp_study *study, int c) {
+  return lrp_plan_size(
+      &study->model.config, study->job.decompose.method, study->plan.configurations[c].rank,
+      lrp_dtype_size(lrp_model_dtype(&study->model)), lrp_dtype_size(study->store_dtype));
+}
+
+static json_t *size_json(const lrp_size *size) {
+  return json_pack("{s:I, s:I, s:f, s:I, s:I}", "parameters", (json_int_t)size->parameters,
+                   "parameters_dense", (json_int_t)size->parameters_dense, "reduction_percent",
+                   size->reduction_percent, "bytes", (json_int_t)size->bytes, "flops_per_token",
+                   (json_int_t)size->flops_per_token);
+}
+
+/* Scores of configuration c: one entry per task; freed by scores_free. */
+static void scores_free(lrp_scores *scores, int n) {
+  for (int t = 0; t < n; t++) {
+    free((void *)(uintptr_t)scores[t].ll);
+    free((void *)(uintptr_t)scores[t].greedy);
+  }
+}
+
+static lrp_status scores_read(const lrp_study *study, lrp_scorebook *book, int c,
+                              lrp_scores *scores) {
+  lrp_status st = LRP_OK;
+  for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) {
+    double *ll = NULL;
+    uint8_t *greedy = NULL;
+    st = lrp_scorebook_read(book, c * study->n_tasks + t, &ll, &greedy);
+    scores[t] = (lrp_scores){.task = &study->tasks[t], .ll = ll, .greedy = greedy};
+  }
+  return st;
+}
+
+/* {"<task>/<metric>": value, "<task>/<metric>_stderr": value, ...} in column order. */
+static json_t *metrics_json(const lrp_scores *scores, int n) {
+  json_t *columns = json_object();
+  for (int t = 0; t < n; t++) {
+    lrp_mean means[LRP_METRICS];
+    lrp_task_means(scores[t].task, scores[t].ll, means);
+    for (int m = 0; m < lrp_task_metrics(scores[t].task); m++) {
+      char name[128];
+      const char *task = scores[t].task->kind->name;
+      snprintf(name, sizeof name, "%s/%s", task, lrp_metric_name(m));
+      json_object_set_new(columns, name, json_real(means[m].mean));
+      snprintf(name, sizeof name, "%s/%s_stderr", task, lrp_metric_name(m));
+      json_object_set_new(columns, name,
+                          isnan(means[m].stderr_) ? json_null() : json_real(means[m].stderr_));
+    }
+  }
+  return columns;
+}
+
+/* results.json and samples of configuration c. */
+static lrp_status write_configuration(const lrp_study *study, lrp_scorebook *book, int c,
+                                      const lrp_scores *scores, const json_t *size,
+                                      const json_t *provenance) {
+  const char *name = study->plan.configurations[c].name;
+  char *dir = lrp_path_join(study->job.output, name);
+  double seconds = 0.0;
+  lrp_status st = dir ? lrp_make_directory(dir) : LRP_ERR_MEM;
+  for (int t = 0; t < study->n_tasks; t++) {
+    seconds += lrp_scorebook_seconds(book, c * study->n_tasks + t);
+  }
+  const lrp_results_info info = {
+      .configuration = name,
+      .model = study->job.model,
+      .max_length = study->max_length,
+      .num_fewshot = study->job.evaluate.num_fewshot,
+      .limit = study->job.evaluate.limit,
+      .dtype = "float32",
+      .bos = study->tokenizer && lrp_tokenizer_bos(study->tokenizer) >= 0 ? "<s>" : NULL,
+      .seconds = seconds,
+      .provenance = provenance,
+      .size = size,
+  };
+  if (st == LRP_OK) st = lrp_results_write(dir, &info, scores, study->n_tasks);
+  for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) st = lrp_samples_write(dir, &scores[t]);
+  free(dir);
+  return st;
+}
+
+/* One row of the trade-off: name, size, metrics; and the files of the configuration. */
+static lrp_status add_row(const lrp_study *study, lrp_scorebook *book, int c,
+                          const json_t *provenance, json_t *rows) {
+  const lrp_size size = size_of(study, c);
+  lrp_scores *scores = calloc((size_t)study->n_tasks + 1, sizeof *scores);
+  lrp_status st = scores ? LRP_OK : lrp_fail_memory(sizeof *scores, "the scores");
+  json_t *row = json_pack("{s:s}", "configuration", study->plan.configurations[c].name);
+  json_t *shown = size_json(&size), *metrics = NULL;
+
+  if (st == LRP_OK && book) st = scores_read(study, book, c, scores);
+  if (st == LRP_OK && book) {
+    metrics = metrics_json(scores, study->n_tasks);
+    st = write_configuration(study, book, c, scores, shown, provenance);
+  }
+  json_object_update(row, shown);
+  if (metrics) json_object_update(row, metrics);
+  json_array_append_new(rows, row);
+  json_decref(metrics);
+  json_decref(shown);
+  if (scores) scores_free(scores, study->n_tasks);
+  free(scores);
+  return st;
+}
+
+static void print_cell(FILE *f, const json_t *value) {
+  if (json_is_string(value)) fputs(json_string_value(value), f);
+  if (json_is_integer(value)) fprintf(f, "%lld", (long long)json_integer_value(value));
+  if (json_is_real(value)) print_number(f, json_real_value(value));
+}
+
+static lrp_status write_tradeoff_csv(const char *path, const json_t *rows) {
+  lrp_file_writer w;
+  lrp_status st = lrp_file_writer_open(&w, path);
+  size_t i;
+  json_t *row, *value;
+  const char *key, *comma = "";
+
+  if (st != LRP_OK) return st;
+  FILE *f = w.stream;
+  json_object_foreach(json_array_get(rows, 0), key, value) {
+    fprintf(f, "%s%s", comma, key);
+    comma = ",";
+  }
+  fputc('\n', f);
+  json_array_foreach(rows, i, row) {
+    comma = "";
+    json_object_foreach(row, key, value) {
+      fputs(comma, f);
+      print_cell(f, value);
+      comma = ",";
+    }
+    fputc('\n', f);
+  }
+  return lrp_file_writer_commit(&w);
+}
+
+static lrp_status write_json(const char *path, const json_t *value) {
+  char *text = json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+  if (!text) return lrp_fail_memory(0, path);
+  const lrp_status st = lrp_file_write(path, text, strlen(text));
+  free(text);
+  return st;
+}
+
+/* "<output>/<name>", and what writes it. */
+static lrp_status write_named(const lrp_study *study, const lrp_store *store, const char *name,
+                              const json_t *rows, const json_t *all) {
+  char *path = lrp_path_join(study->job.output, name);
+  lrp_status st = LRP_ERR_MEM;
+  if (path && all) st = write_json(path, all);
+  if (path && !all && rows) st = write_tradeoff_csv(path, rows);
+  if (path && !all && !rows) st = write_tensors(study, store, path);
+  free(path);
+  return st;
+}
+
+lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scorebook *book,
+                            const json_t *provenance) {
+  json_t *rows = json_array();
+  lrp_status st = rows ? LRP_OK : lrp_fail_memory(0, "the report");
+  if (st == LRP_OK) st = write_named(study, store, "tensors.csv", NULL, NULL);
+  for (int c = 0; st == LRP_OK && c < study->plan.n_configurations; c++) {
+    st = add_row(study, book, c, provenance, rows);
+  }
+  json_t *all = json_pack("{s:O, s:O}", "configurations", rows, "provenance", provenance);
+  if (st == LRP_OK && !all) st = lrp_fail_memory(0, "the report");
+  if (st == LRP_OK) st = write_named(study, store, "tradeoff.csv", rows, NULL);
+  if (st == LRP_OK) st = write_named(study, store, "tradeoff.json", NULL, all);
+  json_decref(all);
+  json_decref(rows);
+  return st;
+}
+
+static bool file_is_there(const char *dir, const char *name) {
+  char *path = lrp_path_join(dir, name);
+  const bool there = path && lrp_file_exists(path);
+  free(path);
+  return there;
+}
+
+bool lrp_report_exists(const lrp_study *study) {
+  const char *out = study->job.output;
+  bool there = file_is_there(out, "tensors.csv") && file_is_there(out, "tradeoff.csv") &&
+               file_is_there(out, "tradeoff.json");
+  for (int c = 0; there && study->n_tasks > 0 && c < study->plan.n_configurations; c++) {
+    char name[256];
+    const char *configuration = study->plan.configurations[c].name;
+    snprintf(name, sizeof name, "%s/results.json", configuration);
+    there = file_is_there(out, name);
+    for (int t = 0; there && t < study->n_tasks; t++) {
+      snprintf(name, sizeof name, "%s/samples_%s.jsonl", configuration, study->tasks[t].kind->name);
+      there = file_is_there(out, name);
+    }
+  }
+  return there;
+}
+
+/* Columns of the printed table: everything but standard errors and acc_bytes. */
+static bool is_shown(const char *key) {
+  static const char *const hidden[] = {"_stderr", "parameters_dense", "/acc_bytes"};
+  for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+    const char *at = strstr(key, hidden[i]);
+    if (at && at[strlen(hidden[i])] == '\0') return false;
+  }
+  return true;
+}
+
+static void print_row(const json_t *row, bool head) {
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)(uintptr_t)row, key, value) {
+    if (!is_shown(key)) continue;
+    const int width = json_is_string(value) ? -20 : (int)(strlen(key) > 12 ? strlen(key) : 12);
+    if (head) {
+      printf("%*s ", width, key);
+    } else if (json_is_string(value)) {
+      printf("%*s ", width, json_string_value(value));
+    } else if (json_is_integer(value)) {
+      printf("%*lld ", width, (long long)json_integer_value(value));
+    } else {
+      printf("%*.4f ", width, json_real_value(value));
+    }
+  }
+  putchar('\n');
+}
+
+lrp_status lrp_report_print(const char *output) {
+  char *path = lrp_path_join(output, "tradeoff.json"), *text = NULL;
+  size_t size, i;
+  json_t *all = NULL, *row;
+  lrp_status st = path ? lrp_file_read(path, json_bytes_max, &text, &size) : LRP_ERR_MEM;
+
+  if (st == LRP_OK) {
+    all = json_loadb(text, size, 0, NULL);
+    const json_t *rows = json_object_get(all, "configurations");
+    if (!json_is_array(rows))
+      st = lrp_fail(LRP_ERR_DATA, "%s: is damaged; run the job again", path);
+    if (json_array_size(rows) > 0) print_row(json_array_get(rows, 0), true);
+    json_array_foreach(rows, i, row) print_row(row, false);
+  }
+  json_decref(all);
+  free(text);
+  free(path);
+  return st;
+}

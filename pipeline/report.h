@@ -1,0 +1,25 @@
+/** @file pipeline/report.h
+ *  Stored results -> the files that people read: tensors.csv, tradeoff.csv and .json, and per
+ *  configuration results.json and samples. */
+#ifndef LRP_PIPELINE_REPORT_H
+#define LRP_PIPELINE_REPORT_H
+
+#include <jansson.h>
+
+#include "pipeline/scorebook.h"
+#include "pipeline/store.h"
+
+/** Write all files of the output directory from the ledgers. Local: by one process rank; everything
+ *  must be done. book is NULL if nothing is evaluated. Every number is written so that it reads
+ * back exactly.
+ *  @return LRP_OK, LRP_ERR_CREATE, LRP_ERR_PERM, LRP_ERR_IO, LRP_ERR_MEM */
+lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scorebook *book,
+                            const json_t *provenance);
+
+/** Whether all of these files are there. Local. */
+bool lrp_report_exists(const lrp_study *study);
+
+/** Print the trade-off table of the output directory to stdout, from tradeoff.json. Local. */
+lrp_status lrp_report_print(const char *output);
+
+#endif

@@ -1,0 +1,198 @@
+#include "pipeline/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/base/file.h"
+#include "io/ledger/lock.h"
+#include "kernels/log.h"
+#include "kernels/threads.h"
+#include "pipeline/configure.h"
+#include "pipeline/decompose_stage.h"
+#include "pipeline/evaluate_stage.h"
+#include "pipeline/progress.h"
+#include "pipeline/provenance.h"
+#include "pipeline/report.h"
+
+/* Process ranks outlive a killed mpirun by seconds: wait for them before saying "locked". */
+static const double lock_wait_s = 30.0;
+
+/* What a run holds from its start to its end. */
+typedef struct {
+  lrp_topology topo;
+  lrp_study study;
+  lrp_lock *lock;
+  lrp_progress *progress;
+  json_t *provenance;
+  lrp_store store;
+  lrp_scorebook book;
+  bool evaluates, store_open, book_open, worked;
+} run_state;
+
+/* A file below the output directory, written by process rank 0. */
+static lrp_status write_file(const lrp_study *study, const char *name, const char *text) {
+  char *path = lrp_path_join(study->job.output, name);
+  const lrp_status st = path ? lrp_file_write(path, text, strlen(text)) : LRP_ERR_MEM;
+  free(path);
+  return st;
+}
+
+static lrp_status open_log(const lrp_study *study) {
+  char *path = lrp_path_join(study->job.output, "run.log");
+  const lrp_status st = path ? lrp_log_open(path) : LRP_ERR_MEM;
+  free(path);
+  return st;
+}
+
+/* Create the output directory, take its lock, open log and progress. Collective. */
+static lrp_status open_output(run_state *run) {
+  const lrp_topology *topo = &run->topo;
+  const char *output = run->study.job.output;
+  lrp_status st = topo->me == 0 ? lrp_make_directory(output) : LRP_OK;
+  st = lrp_agree(st, topo->comm);
+  if (st == LRP_OK) st = lrp_lock_take(output, lock_wait_s, topo->comm, &run->lock);
+  if (st == LRP_OK && topo->me == 0) st = open_log(&run->study);
+  st = lrp_agree(st, topo->comm);
+  if (st == LRP_OK) st = lrp_progress_open(output, topo, &run->progress);
+  return st;
+}
+
+static void log_start(const run_state *run, int argc, char **argv) {
+  char line[2048] = "";
+  size_t used = 0;
+  for (int i = 0; i < argc && used < sizeof line; i++) {
+    used += (size_t)snprintf(line + used, sizeof line - used, " %s", argv[i]);
+  }
+  lrp_log("lrpipe %s, attempt %d:%s", LRP_VERSION, lrp_progress_attempt(run->progress), line);
+  lrp_log("%d process ranks on %d nodes, %d threads each; BLAS kernel %s", run->topo.size,
+          run->topo.n_nodes, run->topo.threads, lrp_blas_kernel());
+  if (!lrp_blas_is_openmp()) {
+    lrp_warn(
+        "BLAS is not the OpenMP build of OpenBLAS: install libopenblas0-openmp, or select it "
+        "with update-alternatives; threads may compete");
+  }
+}
+
+static bool all_stored(const run_state *run) {
+  for (int i = 0; i < run->study.plan.n_units; i++) {
+    if (!lrp_store_done(&run->store, i, NULL)) return false;
+  }
+  return true;
+}
+
+static bool all_scored(const run_state *run) {
+  for (int64_t b = 0; b < run->book.n_blocks; b++) {
+    if (!lrp_scorebook_done(&run->book, b, NULL)) return false;
+  }
+  return true;
+}
+
+static lrp_status decompose(run_state *run) {
+  const lrp_topology *topo = &run->topo;
+  lrp_status st = lrp_store_open(&run->study, topo, run->provenance,
+                                 lrp_progress_attempt(run->progress), &run->store);
+  if (st != LRP_OK) return st;
+  run->store_open = true;
+  if (!all_stored(run)) {
+    run->worked = true;
+    st = lrp_decompose_stage(&run->store, topo, run->progress);
+  }
+  if (st == LRP_OK) st = lrp_agree(lrp_resolve_energy(&run->study, &run->store), topo->comm);
+  return st;
+}
+
+static lrp_status evaluate(run_state *run) {
+  const lrp_topology *topo = &run->topo;
+  lrp_status st = lrp_scorebook_open(&run->study, topo, run->provenance,
+                                     lrp_progress_attempt(run->progress), &run->book);
+  if (st != LRP_OK) return st;
+  run->book_open = true;
+  if (all_scored(run)) return LRP_OK;
+  run->worked = true;
+  return lrp_evaluate_stage(&run->book, &run->store, topo, run->progress);
+}
+
+/* Write the report where anything is new or a file is missing. Collective. */
+static lrp_status report(run_state *run) {
+  const lrp_topology *topo = &run->topo;
+  lrp_status st = LRP_OK;
+  if (topo->me == 0) {
+    const bool missing = !lrp_report_exists(&run->study);
+    if (run->worked || missing) {
+      run->worked = true;
+      st = lrp_report_write(&run->study, &run->store, run->evaluates ? &run->book : NULL,
+                            run->provenance);
+    }
+  }
+  return lrp_agree(st, topo->comm);
+}
+
+/* The job that the results are of: written once everything agrees with what the output holds. */
+static lrp_status write_job(run_state *run) {
+  lrp_status st = LRP_OK;
+  if (run->topo.me == 0) st = write_file(&run->study, "job.yaml", run->study.job_yaml);
+  return lrp_agree(st, run->topo.comm);
+}
+
+static lrp_status work(run_state *run) {
+  lrp_status st = decompose(run);
+  if (st == LRP_OK && run->evaluates) st = evaluate(run);
+  if (st == LRP_OK) st = write_job(run);
+  if (st == LRP_OK) st = report(run);
+  return st;
+}
+
+/* Close everything, whatever happened before. Collective. */
+static lrp_status close_run(run_state *run, lrp_status st) {
+  const lrp_topology *topo = &run->topo;
+  lrp_status closed[4] = {LRP_OK, LRP_OK, LRP_OK, LRP_OK};
+  if (run->book_open) closed[0] = lrp_scorebook_close(&run->book);
+  if (run->store_open) closed[1] = lrp_store_close(&run->store);
+  for (int i = 0; i < 2; i++) st = closed[i] > st ? closed[i] : st;
+  closed[2] = lrp_progress_close(&run->progress, st);
+  if (topo->me == 0) closed[3] = lrp_log_close();
+  for (int i = 2; i < 4; i++) st = closed[i] > st ? closed[i] : st;
+  st = lrp_agree(st, topo->comm);
+  lrp_lock_release(&run->lock);
+  return st;
+}
+
+static void say_result(const run_state *run, lrp_status st) {
+  const char *output = run->study.job.output;
+  if (run->topo.me != 0 || st != LRP_OK) return;
+  if (run->worked) {
+    lrp_report_print(output);
+    printf("complete: %s (tradeoff.csv, tensors.csv, <configuration>/results.json)\n", output);
+  } else {
+    printf("already complete: %s\n", output);
+  }
+  fflush(stdout);
+}
+
+lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **argv) {
+  run_state run = {0};
+  lrp_status st = lrp_topology_init(&run.topo, comm);
+  if (st != LRP_OK) return st;
+  lrp_log_init(run.topo.me, options->quiet);
+  st = lrp_study_open(options, &run.topo, &run.study);
+  if (st == LRP_OK) {
+    run.evaluates = run.study.n_tasks > 0;
+    run.provenance = lrp_provenance(&run.study, &run.topo, argc, argv);
+    if (!run.provenance) st = lrp_fail_memory(0, "the provenance");
+    st = lrp_agree(st, comm);
+  }
+  if (st == LRP_OK) {
+    st = open_output(&run);
+    if (st == LRP_OK) {
+      log_start(&run, argc, argv);
+      st = work(&run);
+    }
+    st = close_run(&run, st);
+  }
+  say_result(&run, st);
+  json_decref(run.provenance);
+  lrp_study_close(&run.study);
+  lrp_topology_free(&run.topo);
+  return st;
+}

@@ -1,0 +1,138 @@
+/* samples_<task>.jsonl, the second file of pipeline/results.h: a line per document. */
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/base/file.h"
+#include "pipeline/python_json.h"
+#include "pipeline/python_text.h"
+#include "pipeline/results.h"
+
+enum { hex_size = 65 };
+
+static lrp_status sha256_hex(const char *data, size_t size, char hex[hex_size]) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+
+  if (EVP_Digest(data, size, digest, &length, EVP_sha256(), NULL) != 1 || length != 32) {
+    return lrp_fail(LRP_ERR_MEM, "out of memory: libcrypto's SHA-256 of %zu bytes", size);
+  }
+  for (unsigned i = 0; i < length; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+  return LRP_OK;
+}
+
+/* Of json.dumps(doc, indent=2, ensure_ascii=False). */
+static lrp_status hash_doc(const json_t *doc, char hex[hex_size]) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *stream = open_memstream(&text, &size);
+  if (!stream) return lrp_fail(LRP_ERR_MEM, "out of memory: text of a document");
+
+  lrp_python_json(stream, doc, 2);
+  bool failed = ferror(stream) != 0;
+  failed = fclose(stream) != 0 || failed || !text; /* fclose may lose the text and return 0 */
+  const lrp_status st = failed ? lrp_fail(LRP_ERR_MEM, "out of memory: text of a document")
+                               : sha256_hex(text, size, hex);
+  free(text);
+  return st;
+}
+
+static void write_text(FILE *out, const char *text) {
+  lrp_python_json_string(out, text, strlen(text));
+}
+
+/* {"gen_args_0": {"arg_0": context, "arg_1": continuation}, ...} */
+static void write_arguments(FILE *out, const lrp_request *requests, int n) {
+  fputs(", \"arguments\": {", out);
+  for (int i = 0; i < n; i++) {
+    fprintf(out, "%s\"gen_args_%d\": {\"arg_0\": ", i > 0 ? ", " : "", i);
+    write_text(out, requests[i].context);
+    fputs(", \"arg_1\": ", out);
+    write_text(out, requests[i].continuation);
+    putc('}', out);
+  }
+  putc('}', out);
+}
+
+/* A list per request of [log-likelihood, is greedy], both as strings; resps holds a list of such
+ * answers for each request, as there could be repeats. */
+static void write_answers(FILE *out, const char *key, const lrp_scores *scores, const lrp_doc *doc,
+                          bool nested) {
+  fprintf(out, ", \"%s\": [", key);
+  for (int i = 0; i < doc->n; i++) {
+    const int64_t r = doc->first + i;
+    char ll[lrp_repr_max];
+    lrp_python_repr(scores->ll[r], ll);
+    fprintf(out, "%s%s[\"%s\", \"%s\"]%s", i > 0 ? ", " : "", nested ? "[" : "", ll,
+            scores->greedy[r] ? "True" : "False", nested ? "]" : "");
+  }
+  putc(']', out);
+}
+
+static void write_metrics(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
+  const int n = lrp_task_metrics(scores->task);
+  double values[LRP_METRICS];
+  char text[lrp_repr_max];
+
+  fputs(", \"filter\": \"none\", \"metrics\": [", out);
+  for (int m = 0; m < n; m++) fprintf(out, "%s\"%s\"", m > 0 ? ", " : "", lrp_metric_name(m));
+  putc(']', out);
+  lrp_doc_metrics(doc, scores->ll + doc->first, values);
+  for (int m = 0; m < n; m++) {
+    lrp_python_repr(values[m], text);
+    fprintf(out, ", \"%s\": %s", lrp_metric_name(m), text);
+  }
+}
+
+static lrp_status write_hashes(FILE *out, const lrp_doc *doc, const char *prompt) {
+  char of_doc[hex_size], of_prompt[hex_size], of_target[hex_size];
+
+  lrp_status st = hash_doc(doc->shown, of_doc);
+  if (st == LRP_OK) st = sha256_hex(prompt, strlen(prompt), of_prompt);
+  if (st == LRP_OK) st = sha256_hex(doc->target, strlen(doc->target), of_target);
+  if (st != LRP_OK) return st;
+  fprintf(out, ", \"doc_hash\": \"%s\", \"prompt_hash\": \"%s\", \"target_hash\": \"%s\"", of_doc,
+          of_prompt, of_target);
+  return LRP_OK;
+}
+
+static lrp_status write_sample(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
+  const lrp_request *requests = scores->task->requests + doc->first;
+
+  fprintf(out, "{\"doc_id\": %" PRId64 ", \"doc\": ", doc->row);
+  lrp_python_json(out, doc->shown, -1);
+  fputs(", \"target\": ", out);
+  write_text(out, doc->target);
+  write_arguments(out, requests, doc->n);
+  write_answers(out, "resps", scores, doc, true);
+  write_answers(out, "filtered_resps", scores, doc, false);
+  write_metrics(out, scores, doc);
+  const lrp_status st = write_hashes(out, doc, requests[0].context);
+  fputs("}\n", out);
+  return st;
+}
+
+static lrp_status write_samples(const char *path, const lrp_scores *scores) {
+  lrp_file_writer writer = {0};
+  lrp_status st = lrp_file_writer_open(&writer, path);
+  if (st != LRP_OK) return st;
+
+  for (int64_t i = 0; i < scores->task->n_docs && st == LRP_OK; i++) {
+    st = write_sample(writer.stream, scores, &scores->task->docs[i]);
+  }
+  if (st == LRP_OK) return lrp_file_writer_commit(&writer);
+  lrp_file_writer_discard(&writer);
+  return st;
+}
+
+lrp_status lrp_samples_write(const char *dir, const lrp_scores *scores) {
+  char *name = lrp_text_format("samples_%s.jsonl", scores->task->kind->name);
+  char *path = name ? lrp_path_join(dir, name) : NULL;
+  const lrp_status st = path ? write_samples(path, scores) : LRP_ERR_MEM;
+  free(path);
+  free(name);
+  return st;
+}

@@ -1,0 +1,323 @@
+#include "pipeline/scorebook.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/log.h"
+#include "pipeline/protocol.h"
+
+/* A block ends with the first document that brings it to this many tokens. */
+enum { block_tokens = 2048 };
+
+/* Longest time that a finished block waits for its journal record. */
+static const double flush_every_s = 1.0;
+
+/* Datasets of a pair, in this order: the extents of a block follow it. */
+enum { part_ll, part_greedy, parts };
+
+static const char *const part_names[parts] = {"loglikelihood", "greedy"};
+
+/* "/results/<configuration>/<task>/loglikelihood"; freed by the caller. */
+static char *part_path(const lrp_study *study, const lrp_pair *pair, int part) {
+  char *path = NULL;
+  if (asprintf(&path, "/results/%s/%s/%s", study->plan.configurations[pair->configuration].name,
+               study->tasks[pair->task].kind->name, part_names[part]) >= 0) {
+    return path;
+  }
+  lrp_fail_memory(0, "a dataset path");
+  return NULL;
+}
+
+static int64_t doc_tokens(const lrp_task *task, const lrp_doc *doc) {
+  int64_t tokens = 0;
+  for (int r = 0; r < doc->n; r++) tokens += task->requests[doc->first + r].n_tokens;
+  return tokens;
+}
+
+/* Cut the requests of a pair's task into blocks; with blocks NULL only count them. */
+static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
+  lrp_block b = {.pair = pair};
+  int64_t n = 0;
+  for (int64_t d = 0; d < task->n_docs; d++) {
+    b.n += task->docs[d].n;
+    b.tokens += doc_tokens(task, &task->docs[d]);
+    if (b.tokens < block_tokens && d + 1 < task->n_docs) continue;
+    if (blocks) blocks[n] = b;
+    n++;
+    b = (lrp_block){.pair = pair, .first = b.first + b.n};
+  }
+  return n;
+}
+
+static lrp_status make_blocks(lrp_scorebook *book) {
+  const lrp_study *study = book->study;
+  book->n_pairs = study->plan.n_configurations * study->n_tasks;
+  book->pairs = calloc((size_t)book->n_pairs + 1, sizeof *book->pairs);
+  if (!book->pairs) return lrp_fail_memory(sizeof *book->pairs, "the blocks of requests");
+  for (int p = 0; p < book->n_pairs; p++) {
+    const int t = p % study->n_tasks;
+    const int64_t n = cut_blocks(&study->tasks[t], p, NULL);
+    book->pairs[p] = (lrp_pair){.configuration = p / study->n_tasks,
+                                .task = t,
+                                .ledger = -1,
+                                .first_block = book->n_blocks,
+                                .n_blocks = n};
+    book->n_blocks += n;
+  }
+  book->blocks = calloc((size_t)book->n_blocks + 1, sizeof *book->blocks);
+  if (!book->blocks) {
+    return lrp_fail_memory((size_t)book->n_blocks * sizeof *book->blocks, "the blocks of requests");
+  }
+  for (int p = 0; p < book->n_pairs; p++) {
+    cut_blocks(&study->tasks[book->pairs[p].task], p, book->blocks + book->pairs[p].first_block);
+  }
+  return LRP_OK;
+}
+
+/* The plan of a ledger for the pairs that have none yet. */
+typedef struct {
+  lrp_ledger_plan plan;
+  lrp_ledger_dataset *datasets;
+  lrp_ledger_extent *extents;
+  lrp_ledger_unit *units;
+} score_plan;
+
+static void score_plan_free(score_plan *p) {
+  for (int64_t i = 0; p->datasets && i < p->plan.n_datasets; i++) free(p->datasets[i].path);
+  for (int64_t i = 0; p->units && i < p->plan.n_units; i++) free(p->units[i].name);
+  free(p->datasets);
+  free(p->extents);
+  free(p->units);
+}
+
+static lrp_status add_block(score_plan *p, const lrp_study *study, const lrp_pair *pair,
+                            const lrp_block *b, int64_t first_dataset) {
+  lrp_ledger_unit *unit = &p->units[p->plan.n_units++];
+  *unit = (lrp_ledger_unit){.first_extent = p->plan.n_extents, .n_extents = parts};
+  if (asprintf(&unit->name, "%s/%s/%lld+%lld", study->plan.configurations[pair->configuration].name,
+               study->tasks[pair->task].kind->name, (long long)b->first, (long long)b->n) < 0) {
+    unit->name = NULL;
+    return lrp_fail_memory(0, "the plan of the evaluation");
+  }
+  for (int part = 0; part < parts; part++) {
+    p->extents[p->plan.n_extents++] =
+        (lrp_ledger_extent){.dataset = first_dataset + part, .row = b->first, .rows = b->n};
+  }
+  return LRP_OK;
+}
+
+static lrp_status add_pair(score_plan *p, const lrp_scorebook *book, const lrp_pair *pair) {
+  static const lrp_ledger_type types[parts] = {LRP_LEDGER_F64, LRP_LEDGER_U8};
+  const lrp_study *study = book->study;
+  const int64_t first_dataset = p->plan.n_datasets;
+  lrp_status st = LRP_OK;
+  for (int part = 0; part < parts; part++) {
+    lrp_ledger_dataset *d = &p->datasets[p->plan.n_datasets++];
+    *d = (lrp_ledger_dataset){.path = part_path(study, pair, part),
+                              .type = types[part],
+                              .rows = study->tasks[pair->task].n_requests};
+    if (!d->path) return LRP_ERR_MEM;
+  }
+  for (int64_t b = 0; st == LRP_OK && b < pair->n_blocks; b++) {
+    st = add_block(p, study, pair, &book->blocks[pair->first_block + b], first_dataset);
+  }
+  return st;
+}
+
+static lrp_status score_plan_init(score_plan *p, const lrp_scorebook *book) {
+  const size_t pairs = (size_t)book->n_pairs + 1, blocks = (size_t)book->n_blocks + 1;
+  lrp_status st = LRP_OK;
+
+  *p = (score_plan){0};
+  p->datasets = calloc(pairs * parts, sizeof *p->datasets);
+  p->extents = calloc(blocks * parts, sizeof *p->extents);
+  p->units = calloc(blocks, sizeof *p->units);
+  if (!p->datasets || !p->extents || !p->units) {
+    st = lrp_fail_memory(blocks * parts * sizeof *p->extents, "the plan of the evaluation");
+  }
+  for (int i = 0; st == LRP_OK && i < book->n_pairs; i++) {
+    if (book->pairs[i].ledger < 0) st = add_pair(p, book, &book->pairs[i]);
+  }
+  p->plan.format = LRP_EVALUATION_FORMAT;
+  p->plan.datasets = p->datasets;
+  p->plan.extents = p->extents;
+  p->plan.units = p->units;
+  return st;
+}
+
+/* Pairs that ledger number l has find their place there; its blocks lie in the order of its pairs.
+ */
+static lrp_status find_places(lrp_scorebook *book, int l, const json_t *covers) {
+  const lrp_study *study = book->study;
+  int64_t slot = 0;
+  size_t i;
+  const json_t *stored;
+
+  json_array_foreach(json_object_get(covers, "pairs"), i, stored) {
+    const int64_t blocks = json_integer_value(json_object_get(stored, "blocks"));
+    for (int p = 0; p < book->n_pairs; p++) {
+      lrp_pair *pair = &book->pairs[p];
+      if (pair->ledger >= 0 ||
+          !lrp_protocol_same_pair(study, pair->configuration, pair->task, stored))
+        continue;
+      if (pair->n_blocks != blocks) {
+        return lrp_fail(LRP_ERR_JOB,
+                        "%s: was evaluated in other blocks, by another version of lrpipe;"
+                        " choose another output",
+                        study->job.output);
+      }
+      pair->ledger = l;
+      pair->first_slot = slot;
+    }
+    slot += blocks;
+  }
+  if (slot == lrp_ledger_units(book->ledgers.ledger[l])) return LRP_OK;
+  return lrp_fail(LRP_ERR_DATA, "%s: an evaluation ledger is damaged: units and plan differ",
+                  study->job.output);
+}
+
+static lrp_status adopt(lrp_scorebook *book, int l) {
+  json_t *covers = NULL;
+  lrp_status st = lrp_ledgers_note(book->ledgers.ledger[l], "covers", &covers);
+  if (st == LRP_OK) st = lrp_protocol_check(book->study, covers);
+  if (st == LRP_OK) st = find_places(book, l, covers);
+  json_decref(covers);
+  return st;
+}
+
+/* The pairs that a new ledger is planned for. NULL when out of memory. */
+static json_t *missing_pairs(const lrp_scorebook *book) {
+  json_t *pairs = json_array();
+  for (int p = 0; p < book->n_pairs; p++) {
+    const lrp_pair *pair = &book->pairs[p];
+    if (pair->ledger >= 0) continue;
+    json_array_append_new(
+        pairs, lrp_protocol_pair(book->study, pair->configuration, pair->task, pair->n_blocks));
+  }
+  return pairs;
+}
+
+static lrp_status add_missing(lrp_scorebook *book, const lrp_topology *topo,
+                              const json_t *provenance) {
+  const lrp_study *study = book->study;
+  score_plan p = {0};
+  json_t *pairs = missing_pairs(book);
+  const bool missing = json_array_size(pairs) > 0;
+  json_t *covers = lrp_protocol_covers(study, pairs);
+  lrp_status st = score_plan_init(&p, book);
+
+  if (st == LRP_OK && !covers) st = lrp_fail_memory(0, "the plan of the evaluation");
+  st = lrp_agree(st, topo->comm);
+  if (st == LRP_OK && missing) {
+    st = lrp_ledgers_add(study->job.output, LRP_EVALUATION_STEM, &p.plan, covers, provenance,
+                         study->job_yaml, topo->comm, &book->ledgers);
+    if (st == LRP_OK) st = lrp_agree(adopt(book, book->ledgers.n - 1), topo->comm);
+  }
+  json_decref(covers);
+  score_plan_free(&p);
+  return st;
+}
+
+lrp_status lrp_scorebook_open(const lrp_study *study, const lrp_topology *topo,
+                              const json_t *provenance, int attempt, lrp_scorebook *book) {
+  *book = (lrp_scorebook){.study = study, .attempt = attempt};
+  lrp_status st = lrp_agree(make_blocks(book), topo->comm);
+  if (st == LRP_OK) {
+    st = lrp_ledgers_open(study->job.output, LRP_EVALUATION_STEM, LRP_EVALUATION_FORMAT, topo->comm,
+                          &book->ledgers);
+  }
+  for (int l = 0; st == LRP_OK && l < book->ledgers.n; l++) st = adopt(book, l);
+  st = lrp_agree(st, topo->comm);
+  if (st == LRP_OK) st = add_missing(book, topo, provenance);
+  if (st != LRP_OK) lrp_scorebook_close(book);
+  return st;
+}
+
+lrp_status lrp_scorebook_close(lrp_scorebook *book) {
+  const lrp_status st = lrp_ledgers_close(&book->ledgers);
+  free(book->pairs);
+  free(book->blocks);
+  *book = (lrp_scorebook){0};
+  return st;
+}
+
+/* Ledger and slot of block b. */
+static lrp_ledger *locate(const lrp_scorebook *book, int64_t b, int64_t *slot) {
+  const lrp_pair *pair = &book->pairs[book->blocks[b].pair];
+  *slot = pair->first_slot + (b - pair->first_block);
+  return book->ledgers.ledger[pair->ledger];
+}
+
+bool lrp_scorebook_done(const lrp_scorebook *book, int64_t b, lrp_unit_record *record) {
+  int64_t slot;
+  const lrp_ledger *ledger = locate(book, b, &slot);
+  return lrp_ledger_done(ledger, slot, record);
+}
+
+lrp_status lrp_scorebook_put(lrp_scorebook *book, int64_t b, const double *ll,
+                             const uint8_t *greedy, double seconds) {
+  const void *const data[parts] = {ll, greedy};
+  const lrp_unit_record record = {.attempt = book->attempt, .process_ranks = 1, .seconds = seconds};
+  int64_t slot;
+  lrp_ledger *ledger = locate(book, b, &slot);
+  lrp_status st = lrp_ledger_write(ledger, slot, data, &record);
+  if (st == LRP_OK) st = lrp_ledger_flush_after(ledger, flush_every_s);
+  return st;
+}
+
+lrp_status lrp_scorebook_flush(lrp_scorebook *book) {
+  lrp_status st = LRP_OK;
+  for (int l = 0; l < book->ledgers.n; l++) {
+    const lrp_status flushed = lrp_ledger_flush(book->ledgers.ledger[l]);
+    if (flushed > st) st = flushed;
+  }
+  return st;
+}
+
+lrp_status lrp_scorebook_refresh(lrp_scorebook *book) {
+  lrp_status st = LRP_OK;
+  for (int l = 0; st == LRP_OK && l < book->ledgers.n; l++) {
+    st = lrp_ledger_refresh(book->ledgers.ledger[l]);
+  }
+  return st;
+}
+
+static lrp_status read_part(lrp_scorebook *book, const lrp_pair *pair, int part, void *buffer) {
+  const lrp_task *task = &book->study->tasks[pair->task];
+  char *path = part_path(book->study, pair, part);
+  if (!path) return LRP_ERR_MEM;
+  const lrp_status st =
+      lrp_ledger_read(book->ledgers.ledger[pair->ledger], path, 0, task->n_requests, buffer);
+  free(path);
+  return st;
+}
+
+lrp_status lrp_scorebook_read(lrp_scorebook *book, int p, double **ll, uint8_t **greedy) {
+  const lrp_pair *pair = &book->pairs[p];
+  const size_t n = (size_t)book->study->tasks[pair->task].n_requests;
+  lrp_status st = LRP_OK;
+
+  *ll = malloc(n * sizeof **ll);
+  *greedy = malloc(n);
+  if (!*ll || !*greedy) st = lrp_fail_memory(n * sizeof **ll, "the scores");
+  if (st == LRP_OK) st = read_part(book, pair, part_ll, *ll);
+  if (st == LRP_OK) st = read_part(book, pair, part_greedy, *greedy);
+  if (st != LRP_OK) {
+    free(*ll);
+    free(*greedy);
+    *ll = NULL;
+    *greedy = NULL;
+  }
+  return st;
+}
+
+double lrp_scorebook_seconds(const lrp_scorebook *book, int p) {
+  const lrp_pair *pair = &book->pairs[p];
+  double seconds = 0.0;
+  for (int64_t b = 0; b < pair->n_blocks; b++) {
+    lrp_unit_record record;
+    if (lrp_scorebook_done(book, pair->first_block + b, &record)) seconds += record.seconds;
+  }
+  return seconds;
+}

@@ -1,0 +1,204 @@
+#include "pipeline/study.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/base/file.h"
+#include "kernels/log.h"
+#include "pipeline/identity.h"
+
+extern char **environ;
+
+enum { job_bytes_max = 1 << 20 };
+
+/* Text that process rank 0 read, on every process rank, with the status of the reading. */
+static lrp_status broadcast(lrp_status st, char **text, size_t *size, const lrp_topology *topo) {
+  unsigned long long length = st == LRP_OK && topo->me == 0 ? *size : 0;
+  st = lrp_agree(st, topo->comm);
+  if (st != LRP_OK) return st;
+  MPI_Bcast(&length, 1, MPI_UNSIGNED_LONG_LONG, 0, topo->comm);
+  if (topo->me != 0) *text = malloc((size_t)length + 1);
+  st = lrp_agree(*text ? LRP_OK : lrp_fail_memory((size_t)length, "the job"), topo->comm);
+  if (st != LRP_OK) return st;
+  MPI_Bcast(*text, (int)length, MPI_CHAR, 0, topo->comm);
+  (*text)[length] = '\0';
+  *size = (size_t)length;
+  return LRP_OK;
+}
+
+/* The LRPIPE_* lines of the environment, each with its NUL. */
+static lrp_status collect_environment(char **text, size_t *size) {
+  static const char prefix[] = "LRPIPE_";
+  size_t bytes = 0, at = 0;
+  for (char **e = environ; *e; e++) {
+    if (strncmp(*e, prefix, sizeof prefix - 1) == 0) bytes += strlen(*e) + 1;
+  }
+  *text = malloc(bytes + 1);
+  if (!*text) return lrp_fail_memory(bytes, "the environment");
+  for (char **e = environ; *e; e++) {
+    if (strncmp(*e, prefix, sizeof prefix - 1) != 0) continue;
+    memcpy(*text + at, *e, strlen(*e) + 1);
+    at += strlen(*e) + 1;
+  }
+  *size = at;
+  return at < job_bytes_max
+             ? LRP_OK
+             : lrp_fail(LRP_ERR_JOB, "the LRPIPE_* variables of the environment exceed 1 MiB");
+}
+
+/* Pointers to the lines of text. */
+static lrp_status split_lines(char *text, size_t size, char ***lines, int *n) {
+  *n = 0;
+  for (size_t i = 0; i < size; i++) *n += text[i] == '\0';
+  *lines = malloc(((size_t)*n + 1) * sizeof **lines);
+  if (!*lines) return lrp_fail_memory((size_t)*n * sizeof **lines, "the environment");
+  for (int i = 0; i < *n; i++) {
+    (*lines)[i] = text;
+    text += strlen(text) + 1;
+  }
+  return LRP_OK;
+}
+
+static lrp_status read_job(lrp_study *study, const lrp_options *options, const lrp_topology *topo) {
+  char *text = NULL, *env = NULL, **lines = NULL;
+  size_t size = 0, env_size = 0;
+  lrp_overrides overrides = {.set = options->set, .n_set = options->n_set};
+  lrp_status st = LRP_OK;
+
+  if (topo->me == 0) st = lrp_file_read(options->operand, job_bytes_max, &text, &size);
+  st = broadcast(st, &text, &size, topo);
+  if (st == LRP_OK) {
+    if (topo->me == 0) st = collect_environment(&env, &env_size);
+    st = broadcast(st, &env, &env_size, topo);
+  }
+  if (st == LRP_OK) {
+    st = split_lines(env, env_size, &lines, &overrides.n_environment);
+    overrides.environment = lines;
+    if (st == LRP_OK) st = lrp_job_parse(options->operand, text, size, &overrides, &study->job);
+    if (st == LRP_OK) st = lrp_job_write(&study->job, &study->job_yaml);
+  }
+  free(lines);
+  free(env);
+  free(text);
+  return lrp_agree(st, topo->comm);
+}
+
+static lrp_dtype store_dtype(lrp_store_dtype wanted, lrp_dtype model) {
+  switch (wanted) {
+    case LRP_STORE_F32:
+      return LRP_F32;
+    case LRP_STORE_F16:
+      return LRP_F16;
+    case LRP_STORE_BF16:
+      return LRP_BF16;
+    case LRP_STORE_MODEL:
+      return model;
+  }
+  return LRP_F32;
+}
+
+/* What this version does not do yet is said at once, not ignored. */
+static lrp_status check_supported(const lrp_job *job) {
+  if (job->evaluate.num_fewshot != 0) {
+    return lrp_fail(LRP_ERR_JOB, "evaluate.num_fewshot: %lld: only 0 is available in this version",
+                    (long long)job->evaluate.num_fewshot);
+  }
+  if (job->evaluate.dtype == LRP_EVAL_BF16) {
+    return lrp_fail(LRP_ERR_JOB,
+                    "evaluate.dtype: bfloat16 is not available in this version; use float32");
+  }
+  if (job->measure.given) lrp_warn("measure: is not run in this version; ignored");
+  return LRP_OK;
+}
+
+/* All tasks must be known before the first file is read. */
+static lrp_status check_tasks(const lrp_job *job) {
+  int n;
+  const char *const *names = lrp_task_names(&n);
+  for (int i = 0; i < job->evaluate.n_tasks; i++) {
+    const char *task = job->evaluate.tasks[i];
+    if (lrp_task_find(task)) continue;
+    const char *near = lrp_did_you_mean(task, names, n);
+    return lrp_fail(LRP_ERR_JOB, "evaluate.tasks: unknown task '%s'%s%s%s", task,
+                    near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+  }
+  return LRP_OK;
+}
+
+static lrp_status load_tokenizer(lrp_study *study) {
+  int64_t size;
+  lrp_status st = lrp_tokenizer_open(study->job.model, &study->tokenizer);
+  if (st != LRP_OK) return st;
+  char *path = lrp_path_join(study->job.model, lrp_tokenizer_file(study->tokenizer));
+  if (!path) return LRP_ERR_MEM;
+  st = lrp_file_hash(path, &study->tokenizer_xxh3, &size);
+  free(path);
+  if (st != LRP_OK) return st;
+  if (lrp_tokenizer_size(study->tokenizer) > study->model.config.llama.vocab_size) {
+    return lrp_fail(LRP_ERR_DATA,
+                    "%s: the tokenizer has %lld pieces, the model a vocab_size of %lld",
+                    study->job.model, (long long)lrp_tokenizer_size(study->tokenizer),
+                    (long long)study->model.config.llama.vocab_size);
+  }
+  return LRP_OK;
+}
+
+static lrp_status load_tasks(lrp_study *study) {
+  const lrp_job *job = &study->job;
+  lrp_status st = LRP_OK;
+
+  if (job->evaluate.n_tasks == 0) return LRP_OK;
+  study->max_length = job->evaluate.max_length > 0
+                          ? job->evaluate.max_length
+                          : study->model.config.llama.max_position_embeddings;
+  study->tasks = calloc((size_t)job->evaluate.n_tasks, sizeof *study->tasks);
+  if (!study->tasks) return lrp_fail_memory(sizeof *study->tasks, "the tasks");
+  st = load_tokenizer(study);
+  for (int i = 0; st == LRP_OK && i < job->evaluate.n_tasks; i++) {
+    lrp_task *task = &study->tasks[study->n_tasks++];
+    st = lrp_task_load(lrp_task_find(job->evaluate.tasks[i]), job->evaluate.data,
+                       job->evaluate.limit, study->max_length, study->tokenizer, task);
+    for (int64_t j = 0; j < task->n_requests; j++) study->truncated += task->requests[j].truncated;
+  }
+  return st;
+}
+
+/* Everything that each process rank reads for itself: the statuses are agreed by the caller. */
+static lrp_status read_inputs(lrp_study *study) {
+  lrp_status st = check_supported(&study->job);
+  if (st == LRP_OK) st = check_tasks(&study->job);
+  if (st == LRP_OK) st = lrp_model_open(study->job.model, &study->model);
+  if (st == LRP_OK) st = lrp_plan_create(&study->job, &study->model.config, &study->plan);
+  if (st == LRP_OK) {
+    study->store_dtype = store_dtype(study->job.decompose.dtype, lrp_model_dtype(&study->model));
+    st = load_tasks(study);
+  }
+  return st;
+}
+
+lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, lrp_study *study) {
+  *study = (lrp_study){0};
+  lrp_status st = read_job(study, options, topo);
+  if (st == LRP_OK) st = lrp_agree(read_inputs(study), topo->comm);
+  if (st == LRP_OK) st = lrp_identity_scan(&study->model, topo);
+  if (st == LRP_OK) st = lrp_identity_hash(&study->model, topo, &study->shard_xxh3);
+  if (st == LRP_OK && study->truncated > 0) {
+    lrp_warn("%lld requests are longer than max_length %lld: cut from the left",
+             (long long)study->truncated, (long long)study->max_length);
+  }
+  if (st != LRP_OK) lrp_study_close(study);
+  return st;
+}
+
+void lrp_study_close(lrp_study *study) {
+  for (int i = 0; i < study->n_tasks; i++) lrp_task_free(&study->tasks[i]);
+  free(study->tasks);
+  lrp_tokenizer_close(&study->tokenizer);
+  free(study->shard_xxh3);
+  lrp_plan_free(&study->plan);
+  lrp_model_close(&study->model);
+  free(study->job_yaml);
+  lrp_job_free(&study->job);
+  *study = (lrp_study){0};
+}

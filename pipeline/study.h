@@ -1,0 +1,37 @@
+/** @file pipeline/study.h
+ *  What a run knows before it writes anything: job, model, plan, benchmarks. */
+#ifndef LRP_PIPELINE_STUDY_H
+#define LRP_PIPELINE_STUDY_H
+
+#include "io/model/model.h"
+#include "io/tokenizer/tokenizer.h"
+#include "pipeline/job.h"
+#include "pipeline/options.h"
+#include "pipeline/plan.h"
+#include "pipeline/tasks.h"
+#include "pipeline/topology.h"
+
+typedef struct {
+  lrp_job job;
+  char *job_yaml; /* owned: the resolved job */
+  lrp_model model;
+  lrp_dtype store_dtype; /* of the factors */
+  lrp_plan plan;
+  lrp_tokenizer *tokenizer; /* owned; NULL if nothing is evaluated */
+  uint64_t tokenizer_xxh3;  /* of its file */
+  lrp_task *tasks;          /* owned, n_tasks */
+  int n_tasks;
+  int64_t max_length;   /* T */
+  uint64_t *shard_xxh3; /* owned, model.n_shards: hash of each weight file */
+  int64_t truncated;    /* requests that were longer than T */
+} lrp_study;
+
+/** Read and check everything that the job names; scan all weights for NaN and Inf; hash the weight
+ *  files. Nothing is written. Collective over topo->comm.
+ *  @return LRP_OK, or the status of what is wrong; the same on every process rank */
+lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, lrp_study *study);
+
+/** Release everything and zero *study. Local; accepts a zeroed one. */
+void lrp_study_close(lrp_study *study);
+
+#endif

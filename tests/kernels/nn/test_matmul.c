@@ -1,0 +1,203 @@
+#include "kernels/nn/matmul.h"
+
+#include <omp.h>
+
+#include "tests/kernels/nn/nn_test.h"
+
+static const int64_t sizes[] = {1, 2, 3, 8, 16, 31, 64, 172, 512, 768};
+static const int64_t counts[] = {1, 2, 3, 5, 7, 16, 17, 64, 300, 512};
+enum { n_sizes = 10, n_counts = 10, most_rows = 512, widest = 768 };
+
+static void test_against_double(void **state) {
+  static const int64_t shapes[][3] = {/* t, k, n */
+                                      {1, 1, 1},     {5, 3, 2},      {7, 64, 172},   {97, 513, 31},
+                                      {6, 1025, 16}, {33, 300, 300}, {64, 512, 512}, {1, 768, 768}};
+  lrp_matmul_scratch scratch = {0};
+  (void)state;
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    const int64_t t = shapes[s][0], k = shapes[s][1], n = shapes[s][2];
+    float *x = random_floats(t * k, 1, 1.0f);
+    float *w = random_floats(n * k, 2, 1.0f);
+    float *y = random_floats(t * n, 3, 1.0f);
+    double *expected = malloc((size_t)(t * n) * sizeof *expected);
+    const lrp_matrix m = view(w, n, k, k);
+    naive_product(x, t, k, w, n, k, k, expected);
+    assert_int_equal(lrp_matmul(x, t, k, &m, y, n, false, &scratch), LRP_OK);
+    assert_true(distance(y, n, expected, t, n) < 2e-7 * (double)k + 1e-7);
+    assert_int_equal(lrp_matmul(x, t, k, &m, y, n, true, &scratch), LRP_OK);
+    for (int64_t i = 0; i < t * n; i++) expected[i] *= 2.0;
+    assert_true(distance(y, n, expected, t, n) < 4e-7 * (double)k + 1e-7);
+    free(expected);
+    free(y);
+    free(w);
+    free(x);
+  }
+  lrp_matmul_scratch_free(&scratch);
+}
+
+/* Operands of one product of the invariance test, with every freedom that must not matter. */
+typedef struct {
+  int64_t k, n, t, first;         /* rows first .. first + t - 1 of the whole x */
+  int64_t gap_x, gap_w, gap_y;    /* elements between the rows */
+  int64_t skip_x, skip_w, skip_y; /* elements before the first: alignment */
+  bool accumulate;
+} variant;
+
+/* Compare the rows of a variant to those of the whole product, bit by bit. */
+static void check_rows(const variant *v, const float *x, const float *w, const float *whole,
+                       float *xs, float *ws, float *ys, lrp_matmul_scratch *scratch) {
+  const int64_t ldx = v->k + v->gap_x, ldw = v->k + v->gap_w, ldy = v->n + v->gap_y;
+  const size_t row = (size_t)v->k * sizeof *x;
+  xs += v->skip_x;
+  ws += v->skip_w;
+  ys += v->skip_y;
+  for (int64_t i = 0; i < v->t; i++) memcpy(xs + i * ldx, x + (v->first + i) * v->k, row);
+  for (int64_t j = 0; j < v->n; j++) memcpy(ws + j * ldw, w + j * v->k, row);
+  for (int64_t i = 0; i < v->t * ldy; i++) ys[i] = 0.25f;
+  const lrp_matrix m = view(ws, v->n, v->k, ldw);
+  assert_int_equal(lrp_matmul(xs, v->t, ldx, &m, ys, ldy, v->accumulate, scratch), LRP_OK);
+  for (int64_t i = 0; i < v->t; i++) {
+    assert_memory_equal(ys + i * ldy, whole + (v->first + i) * v->n, (size_t)v->n * sizeof *ys);
+    for (int64_t g = 0; g < v->gap_y && i + 1 < v->t; g++) { /* nothing is written in between */
+      assert_true(ys[i * ldy + v->n + g] == 0.25f);
+    }
+  }
+}
+
+static void check_shape(int64_t k, int64_t n, float *xs, float *ws, float *ys) {
+  lrp_matmul_scratch scratch = {0};
+  float *x = random_floats(most_rows * k, (uint64_t)k, 1.0f);
+  float *w = random_floats(n * k, (uint64_t)n + 1000, 1.0f);
+  float *whole = malloc((size_t)(most_rows * n) * sizeof *whole);
+  const lrp_matrix m = view(w, n, k, k);
+  for (int accumulate = 0; accumulate < 2; accumulate++) {
+    omp_set_num_threads(2);
+    for (int64_t i = 0; i < most_rows * n; i++) whole[i] = 0.25f;
+    assert_int_equal(lrp_matmul(x, most_rows, k, &m, whole, n, accumulate, &scratch), LRP_OK);
+    for (int c = 0; c < n_counts; c++) {
+      const int64_t t = counts[c];
+      for (int threads = 1; threads <= 2; threads++) {
+        const int64_t kind = c + threads + k + n + accumulate; /* takes every combination in turn */
+        const variant v = {.k = k,
+                           .n = n,
+                           .t = t,
+                           .first = kind % 3 ? most_rows - t : 0,
+                           .gap_x = kind % 2 ? 5 : 0,
+                           .gap_w = kind / 2 % 2 ? 3 : 0,
+                           .gap_y = kind / 4 % 2 ? 2 : 0,
+                           .skip_x = kind % 5,
+                           .skip_w = kind % 7,
+                           .skip_y = kind % 3,
+                           .accumulate = accumulate};
+        const variant plain = {.k = k, .n = n, .t = t, .accumulate = accumulate};
+        omp_set_num_threads(threads);
+        check_rows(&v, x, w, whole, xs, ws, ys, &scratch);
+        check_rows(&plain, x, w, whole, xs, ws, ys, &scratch);
+      }
+    }
+  }
+  free(whole);
+  free(w);
+  free(x);
+  lrp_matmul_scratch_free(&scratch);
+}
+
+static void test_rows_do_not_depend_on_anything_else(void **state) {
+  const int64_t room = widest + 8;
+  float *xs = random_floats(most_rows * room, 1, 1.0f);
+  float *ws = random_floats(widest * room + 8, 2, 1.0f);
+  float *ys = random_floats(most_rows * room, 3, 1.0f);
+  (void)state;
+  for (int a = 0; a < n_sizes; a++) {
+    for (int b = 0; b < n_sizes; b++) check_shape(sizes[a], sizes[b], xs, ws, ys);
+  }
+  free(ys);
+  free(ws);
+  free(xs);
+}
+
+/* Stored types and addresses that the product cannot use in place give the bits of the floats. */
+static void check_stored(lrp_dtype dtype, size_t offset, int64_t n, int64_t k) {
+  const int64_t t = 9;
+  lrp_matmul_scratch scratch = {0};
+  const size_t size = lrp_dtype_size(dtype);
+  float *x = random_floats(t * k, 4, 1.0f);
+  float *w = random_floats(n * k, 5, 1.0f);
+  float *y = random_floats(t * n, 6, 1.0f);
+  float *expected = random_floats(t * n, 7, 1.0f);
+  unsigned char *stored = malloc((size_t)(n * k) * size + offset);
+  lrp_matrix m = view(w, n, k, k);
+
+  lrp_from_f32(stored + offset, dtype, w, (size_t)(n * k));
+  lrp_to_f32(w, stored + offset, dtype, (size_t)(n * k)); /* w as it is after rounding */
+  assert_int_equal(lrp_matmul(x, t, k, &m, expected, n, false, &scratch), LRP_OK);
+  m.data = stored + offset;
+  m.dtype = dtype;
+  assert_int_equal(lrp_matmul(x, t, k, &m, y, n, false, &scratch), LRP_OK);
+  assert_memory_equal(y, expected, (size_t)(t * n) * sizeof *y);
+  free(stored);
+  free(expected);
+  free(y);
+  free(w);
+  free(x);
+  lrp_matmul_scratch_free(&scratch);
+}
+
+static void test_stored_types(void **state) {
+  (void)state;
+  for (int big = 0; big < 2; big++) {
+    const int64_t n = big ? 300 : 31, k = big ? 257 : 20;
+    check_stored(LRP_F32, 0, n, k);
+    check_stored(LRP_F32, 1, n, k);
+    check_stored(LRP_F32, 2, n, k);
+    check_stored(LRP_F16, 0, n, k);
+    check_stored(LRP_F16, 1, n, k);
+    check_stored(LRP_BF16, 0, n, k);
+    check_stored(LRP_BF16, 2, n, k);
+  }
+}
+
+static void test_empty(void **state) {
+  lrp_matmul_scratch scratch = {0};
+  const float x[4] = {1, 2, 3, 4};
+  float y[6] = {7, 7, 7, 7, 7, 7};
+  lrp_matrix w = view(x, 2, 2, 2);
+  (void)state;
+
+  assert_int_equal(lrp_matmul(x, 0, 2, &w, y, 2, false, &scratch), LRP_OK);
+  assert_true(y[0] == 7.0f);
+  w = view(x, 2, 0, 2); /* k = 0: zero rows, but not the gap between them */
+  assert_int_equal(lrp_matmul(x, 2, 2, &w, y, 3, true, &scratch), LRP_OK);
+  assert_true(y[0] == 7.0f);
+  assert_int_equal(lrp_matmul(x, 2, 2, &w, y, 3, false, &scratch), LRP_OK);
+  assert_true(y[0] == 0.0f && y[1] == 0.0f && y[2] == 7.0f && y[3] == 0.0f && y[4] == 0.0f);
+  w = view(x, 0, 2, 2); /* n = 0 */
+  assert_int_equal(lrp_matmul(x, 2, 2, &w, y, 3, false, &scratch), LRP_OK);
+  assert_true(y[2] == 7.0f && y[5] == 7.0f);
+  lrp_matmul_scratch_free(&scratch);
+  lrp_matmul_scratch_free(&scratch);
+}
+
+static void test_buffer_that_cannot_be(void **state) {
+  lrp_buffer buffer = {0};
+  (void)state;
+  assert_int_equal(lrp_buffer_floats(&buffer, 10, 10, "test"), LRP_OK);
+  assert_non_null(buffer.data);
+  assert_int_equal(lrp_buffer_floats(&buffer, INT64_MAX, INT64_MAX, "test"), LRP_ERR_MEM);
+  assert_null(buffer.data);
+  lrp_failure_clear();
+  assert_int_equal(lrp_buffer_floats(&buffer, 1, 1, "test"), LRP_OK);
+  assert_int_equal((uintptr_t)buffer.data % 64, 0);
+  lrp_buffer_free(&buffer);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_against_double),
+      cmocka_unit_test(test_rows_do_not_depend_on_anything_else),
+      cmocka_unit_test(test_stored_types),
+      cmocka_unit_test(test_empty),
+      cmocka_unit_test(test_buffer_that_cannot_be),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
