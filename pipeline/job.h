@@ -64,7 +64,7 @@ typedef struct {
     lrp_eval_dtype dtype;
   } evaluate;
   struct {
-    bool given;
+    bool given; /* the section or a key of it, by whatever source */
     int64_t batch_size, repeats;
   } measure;
 } lrp_job;
@@ -89,8 +89,9 @@ lrp_status lrp_job_parse(const char *path, const char *text, size_t size,
 /** Release everything and zero *job. Local. */
 void lrp_job_free(lrp_job *job);
 
-/** The resolved job as YAML, every key written out; parsing it gives the same job. Local; the
- * caller frees *text. @return LRP_OK, LRP_ERR_MEM */
+/** The resolved job as YAML: every key written out, measure only where it is given; parsing it
+ * gives the same job but for the origins (a job close to 1 MiB may be written larger than what is
+ *  parsed). Local; the caller frees *text. @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_job_write(const lrp_job *job, char **text);
 
 /** Print the reference of all keys (key, type, default, meaning) from the parser's own table. */
@@ -99,7 +100,9 @@ void lrp_job_print_reference(void);
 /** Whether name matches [A-Za-z0-9][A-Za-z0-9._-]*. Local. */
 bool lrp_is_name(const char *name);
 
-/** Parse "2,17,31", "3:31:2", "all" (command line) like the keys layers and tensors. Local. */
+/** Parse "2,17,31", "3:31:2", "all"; "q_proj,k_proj" (command line) like the keys layers and
+ *  tensors, into an entry that is zeroed there. Local. @return LRP_OK, LRP_ERR_USAGE, LRP_ERR_MEM;
+ *  release the entry with lrp_job_configuration_free in any case */
 lrp_status lrp_job_parse_layers(const char *text, lrp_job_configuration *c);
 lrp_status lrp_job_parse_tensors(const char *text, lrp_job_configuration *c);
 void lrp_job_configuration_free(lrp_job_configuration *c);

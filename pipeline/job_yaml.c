@@ -75,7 +75,7 @@ static lrp_status check_characters(const lrp_yaml *y, const char *text, size_t s
     const utf8proc_ssize_t n = utf8proc_iterate(p + at, (utf8proc_ssize_t)(size - at), &c);
     if (n < 1) return fail_at(y, line, column, "not valid UTF-8; save the job as UTF-8");
     if (c == '\t') return fail_at(y, line, column, "a tab character; use spaces");
-    if (is_forbidden(c) && c != '\n' && c != '\r' && !(c == 0xfeff && at == 0)) {
+    if (is_forbidden(c) && c != '\n' && c != '\r') {
       return fail_at(y, line, column, "a control character");
     }
     at += (size_t)n;
@@ -179,11 +179,16 @@ static lrp_status load_document(lrp_yaml *y, const char *text, size_t size) {
 
 lrp_status lrp_yaml_load(const char *label, bool is_file, const char *text, size_t size,
                          lrp_yaml *out) {
+  static const char bom[] = "\xef\xbb\xbf"; /* some editors write one */
   lrp_yaml y = {.label = label, .is_file = is_file};
   lrp_status st = LRP_OK;
 
   memset(out, 0, sizeof *out);
   if (size > LRP_YAML_MAX_BYTES) st = fail_at(&y, 1, 1, "larger than 1 MiB; is this a job?");
+  if (size >= strlen(bom) && memcmp(text, bom, strlen(bom)) == 0) {
+    text += strlen(bom);
+    size -= strlen(bom);
+  }
   if (st == LRP_OK) st = check_characters(&y, text, size);
   if (st == LRP_OK) st = check_events(&y, text, size);
   if (st == LRP_OK) st = load_document(&y, text, size);

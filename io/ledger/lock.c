@@ -26,8 +26,15 @@
 #include "io/ledger/rawfile.h"
 #include "kernels/log.h"
 
-enum { heartbeat_s = 10, stale_s = 60, host_max = 256, content_max = 1 << 20, depth_max = 4, again_max = 1000 };
-static const long poll_ns = 200000000;
+enum {
+  heartbeat_s = 10,
+  stale_s = 60,
+  host_max = 256,
+  content_max = 1 << 20,
+  depth_max = 4,
+  again_max = 1000
+};
+static const double poll_s = 0.2;
 
 struct lrp_lock {
   MPI_Comm comm; /* owned duplicate */
@@ -242,12 +249,14 @@ static lrp_status wait_and_link(const lrp_lock *lock, const char *mine, double w
     if (failed != EEXIST) {
       return lrp_fail_errno(lock->path, "lock", LRP_ERR_CREATE, LRP_ERR_CREATE);
     }
-    if (monotonic_s() >= deadline) return refuse(lock->path, &h);
+    const double left_s = deadline - monotonic_s();
+    if (left_s <= 0.0) return refuse(lock->path, &h);
     if (!waiting) {
       lrp_log("waiting for the run of pid %" PRId64 " on %s to end", h.pid, h.host);
     }
     waiting = true;
-    nanosleep(&(struct timespec){.tv_nsec = poll_ns}, NULL);
+    const double nap_s = left_s < poll_s ? left_s : poll_s;
+    nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * nap_s)}, NULL);
   }
 }
 

@@ -2,7 +2,7 @@
  *  Byte pair encoding of one word: neighbours are merged, lowest rank first, the leftmost of equal
  *  ranks first, until no merge is left. Knows nothing of where the vocabulary comes from.
  *
- *  Symbols form a linked list, candidate merges a binary heap: O(n log n) for n symbols. That
+ *  Symbols form a linked list, candidate merges a heap: O(n log n) for n symbols. That
  *  matters, for a SentencePiece "word" may be a text of megabytes. */
 #ifndef LRP_IO_TOKENIZER_BPE_H
 #define LRP_IO_TOKENIZER_BPE_H
@@ -16,7 +16,7 @@
 typedef struct {
   int32_t start, length; /* bytes of the word */
   int32_t id;            /* of the vocabulary, -1 if it has none */
-  int32_t prev, next;    /* neighbours, -1 at the ends */
+  int32_t prev, next;    /* neighbours while merging, -1 at the ends */
 } lrp_bpe_symbol;
 
 typedef struct {

@@ -13,6 +13,17 @@ void lrp_grid_shape(int size, int k, int *nprow, int *npcol) {
   *npcol = size / p < side_max ? size / p : side_max;
 }
 
+/* The way PBLAS broadcasts and combines is one setting of the process, not of the context, and
+ * PxORGQR leaves it changed. Process ranks that took part in different grids before would use
+ * different ways in this one, and wait for each other for ever. */
+static void reset_topologies(int ictxt) {
+  static const char *const ops[] = {"Broadcast", "Combine"};
+  static const char *const scopes[] = {"Rowwise", "Columnwise", "All"};
+  for (int i = 0; i < 2; i++) {
+    for (int j = 0; j < 3; j++) pb_topset_(&ictxt, ops[i], scopes[j], " ");
+  }
+}
+
 void lrp_grid_init(lrp_grid *grid, MPI_Comm comm, int nprow, int npcol) {
   int me;
 
@@ -27,6 +38,7 @@ void lrp_grid_init(lrp_grid *grid, MPI_Comm comm, int nprow, int npcol) {
   Cblacs_gridinit(&grid->ictxt, "Row", nprow, npcol);
   Cblacs_gridinit(&grid->ictxt_root, "Row", 1, 1);
   Cfree_blacs_system_handle(handle);
+  reset_topologies(grid->ictxt);
   Cblacs_gridinfo(grid->ictxt, &grid->nprow, &grid->npcol, &grid->myrow, &grid->mycol);
 }
 

@@ -18,6 +18,8 @@ int numroc_(const int *n, const int *nb, const int *iproc, const int *isrcproc, 
 void descinit_(int *desc, const int *m, const int *n, const int *mb, const int *nb,
                const int *irsrc, const int *icsrc, const int *ictxt, const int *lld, int *info);
 
+void pb_topset_(const int *ictxt, const char *op, const char *scope, const char *top);
+
 void pdsyrk_(const char *uplo, const char *trans, const int *n, const int *k, const double *alpha,
              const double *a, const int *ia, const int *ja, const int *desca, const double *beta,
              double *c, const int *ic, const int *jc, const int *descc);

@@ -21,7 +21,7 @@ static void assert_accepted(const char *header, size_t data_size, int64_t tensor
 
 static void test_read(void **state) {
   static const char header[] =
-      "{\"__metadata__\":{\"format\":\"pt\",\"braces\":\"{[{[{[{[{[ \\\" {\"},"
+      "{\"__metadata__\":{\"format\":\"pt\",\"braces\":\"{[{[{[{[{[ \\\"{[{[{[{[{[\"},"
       "\"b\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[4,28]},"
       "\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
       "\"s\":{\"shape\":[],\"data_offsets\":[28,36],\"dtype\":\"I64\",\"other\":null}}    ";

@@ -170,7 +170,6 @@ static void test_stories_golden(void **state) {
   json_t *golden = load_shared("data/models/stories260K/golden.json");
   const char *greedy = json_string_value(json_object_get(golden, "greedy_text"));
   lrp_tokens ids = ids_of_json(json_object_get(golden, "greedy_ids"));
-  lrp_tokens again;
   char *text = NULL;
   (void)state;
 
@@ -179,8 +178,6 @@ static void test_stories_golden(void **state) {
   assert_int_equal(lrp_tokenizer_decode(tok, ids.ids, ids.count, &text), LRP_OK);
   assert_int_equal(greedy[0], ' ');
   assert_string_equal(text, greedy + 1);
-  again = encode(tok, text, strlen(text), true);
-  lrp_tokens_free(&again);
   free(text);
   lrp_tokens_free(&ids);
   json_decref(golden);
@@ -237,13 +234,69 @@ static void test_stories_arc(void **state) {
   lrp_tokenizer_close(&tok);
 }
 
+/* All pages in one text, freed by the caller. */
+static char *join_pages(const lrp_jsonl *rows) {
+  size_t size = 1;
+  char *text, *to;
+
+  for (int64_t i = 0; i < rows->count; i++) {
+    const char *page;
+    assert_int_equal(lrp_jsonl_text(rows, i, "page", &page), LRP_OK);
+    size += strlen(page);
+  }
+  text = to = malloc(size);
+  assert_non_null(text);
+  for (int64_t i = 0; i < rows->count; i++) {
+    const char *page;
+    assert_int_equal(lrp_jsonl_text(rows, i, "page", &page), LRP_OK);
+    to = stpcpy(to, page);
+  }
+  return text;
+}
+
+/* The windows, one behind the other, are the first ids of the text: 40 times 512. */
+static void test_stories_wikitext(void **state) {
+  lrp_tokenizer *tok = open_shared("data/models/stories260K");
+  json_t *golden = load_shared("data/golden/stories260K.token_perplexity.0shot.dense.json");
+  const json_t *samples = json_object_get(golden, "samples");
+  char *path = shared_path("data/bench/wikitext/wikitext-2-raw-v1/test.jsonl");
+  lrp_jsonl rows = {0};
+  lrp_tokens t;
+  char *text;
+  int64_t at = 0;
+  (void)state;
+
+  assert_int_equal(lrp_jsonl_read(path, &rows), LRP_OK);
+  text = join_pages(&rows);
+  t = encode(tok, text, strlen(text), true);
+  assert_true(t.count > 40 * 512);
+  for (size_t i = 0; i < json_array_size(samples); i++) {
+    const json_t *requests = json_object_get(json_array_get(samples, i), "requests");
+    const json_t *request = json_array_get(requests, 0);
+    lrp_tokens first = ids_of_json(json_object_get(request, "ctx_ids"));
+    lrp_tokens rest = ids_of_json(json_object_get(request, "cont_ids"));
+    assert_int_equal(first.count, 1);
+    assert_int_equal(t.ids[at++], first.ids[0]);
+    for (int64_t j = 0; j < rest.count; j++) assert_int_equal(t.ids[at++], rest.ids[j]);
+    lrp_tokens_free(&rest);
+    lrp_tokens_free(&first);
+  }
+  assert_int_equal(at, 40 * 512);
+  lrp_tokens_free(&t);
+  free(text);
+  lrp_jsonl_free(&rows);
+  free(path);
+  json_decref(golden);
+  lrp_tokenizer_close(&tok);
+}
+
 static double now_s(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The stories many times over: each copy has the ids of the first one. */
+/* A megabyte: each copy has the ids of the first one, and all of it decodes to the text. */
 static void test_long_text(void **state) {
   enum { wanted = 1 << 20 };
   lrp_tokenizer *tok = open_shared("data/tokenizers/llama2");
@@ -253,6 +306,7 @@ static void test_long_text(void **state) {
   char *text = malloc(copies * (length + 1));
   lrp_tokens one = encode(tok, once, length, false);
   lrp_tokens all;
+  char *back = NULL;
   double start_s;
   (void)state;
 
@@ -266,6 +320,10 @@ static void test_long_text(void **state) {
   print_message("%zu bytes: %.3f s\n", copies * (length + 1) - 1, now_s() - start_s);
   assert_int_equal(all.count, (int64_t)copies * one.count);
   for (int64_t i = 0; i < all.count; i++) assert_true(all.ids[i] == one.ids[i % one.count]);
+  text[copies * (length + 1) - 1] = '\0';
+  assert_int_equal(lrp_tokenizer_decode(tok, all.ids, all.count, &back), LRP_OK);
+  assert_string_equal(back, text);
+  free(back);
   lrp_tokens_free(&all);
   lrp_tokens_free(&one);
   free(text);
@@ -277,7 +335,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_llama2_vectors), cmocka_unit_test(test_llama2_pairs),
       cmocka_unit_test(test_llama2_decode),  cmocka_unit_test(test_stories_golden),
-      cmocka_unit_test(test_stories_arc),    cmocka_unit_test(test_long_text),
+      cmocka_unit_test(test_stories_arc),    cmocka_unit_test(test_stories_wikitext),
+      cmocka_unit_test(test_long_text),
   };
   const char *shared = getenv("LRP_SHARED");
   char *data = shared ? lrp_path_join(shared, "data") : NULL;

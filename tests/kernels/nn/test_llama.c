@@ -254,13 +254,15 @@ enum { n_sequences = 7 };
 static const int64_t lengths[n_sequences] = {2, 40, 3, 7, 100, 9, 13};
 static const int64_t scored[n_sequences] = {1, 39, 1, 3, 5, 1, 12};
 
-/* Sequences of which some end with what the model itself would say. */
+/* Sequences of which some end with what the model itself would say; of the last, one token only. */
 static void make_sequences(fixture *f, lrp_sequence *s, int32_t tokens[n_sequences][100]) {
   for (int i = 0; i < n_sequences; i++) {
     fill_tokens(tokens[i], lengths[i], i);
     s[i] = (lrp_sequence){
         .tokens = tokens[i], .n_tokens = lengths[i], .n_score = scored[i], .greedy = i % 2};
-    for (int64_t j = lengths[i] - scored[i]; i % 2 && j < lengths[i]; j++) {
+    int64_t from = i % 2 ? lengths[i] - scored[i] : lengths[i];
+    if (i == n_sequences - 1) from = lengths[i] - 1;
+    for (int64_t j = from; j < lengths[i]; j++) {
       double *logits = definition(f, tokens[i], j);
       const double *row = logits + (j - 1) * vocab;
       tokens[i][j] = 0;
@@ -316,6 +318,21 @@ static void test_scores_do_not_depend_on_the_batch(void **state) {
   }
 }
 
+/* More scored rows than the head takes at a time. */
+static void test_long_sequence(void **state) {
+  enum { n = 1100 };
+  fixture *f = *state;
+  int32_t tokens[n];
+  double sum;
+  bool greedy;
+  lrp_sequence s = {.tokens = tokens, .n_tokens = n, .n_score = n - 1};
+  fill_tokens(tokens, n, 3);
+  assert_int_equal(lrp_llama_score(&f->model, f->ws, &s, 1), LRP_OK);
+  expected_score(f, &s, &sum, &greedy);
+  assert_true(fabs(s.loglikelihood - sum) < 1e-3);
+  assert_int_equal(s.greedy, greedy);
+}
+
 static void test_stored_as_bf16(void **state) {
   fixture *f = *state;
   int32_t tokens[20];
@@ -356,6 +373,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_logits, setup, teardown),
       cmocka_unit_test_setup_teardown(test_scores, setup, teardown),
       cmocka_unit_test_setup_teardown(test_scores_do_not_depend_on_the_batch, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_long_sequence, setup, teardown),
       cmocka_unit_test_setup_teardown(test_stored_as_bf16, setup, teardown),
       cmocka_unit_test_setup_teardown(test_nothing_and_nonsense, setup, teardown),
   };

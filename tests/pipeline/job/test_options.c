@@ -1,0 +1,201 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pipeline/options.h"
+#include "tests/pipeline/job/job_text.h"
+
+/* Split line at blanks, after "lrpipe", and parse. The words live until the next call. */
+static lrp_status parse(const char *line, lrp_options *out) {
+  static char words[400];
+  static char *argv[40];
+  int argc = 1;
+  argv[0] = "lrpipe";
+  snprintf(words, sizeof words, "%s", line);
+  for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+  argv[argc] = NULL;
+  lrp_failure_clear();
+  return lrp_options_parse(argc, argv, out);
+}
+
+static void assert_command(const char *line, lrp_command command, const char *operand) {
+  lrp_options o;
+  const lrp_status st = parse(line, &o);
+  if (st != LRP_OK) fail_msg("%s: %s", line, lrp_failure_message(st));
+  assert_int_equal(o.command, command);
+  if (operand) assert_string_equal(o.operand, operand);
+  lrp_options_free(&o);
+}
+
+static void assert_usage(const char *line, const char *message) {
+  lrp_options o;
+  assert_int_equal(parse(line, &o), LRP_ERR_USAGE);
+  const char *got = lrp_failure_message(LRP_ERR_USAGE);
+  assert_non_null(got);
+  if (strncmp(got, message, strlen(message)) != 0) {
+    fail_msg("%s: expected '%s', got '%s'", line, message, got);
+  }
+  assert_null(o.set);
+  assert_null(o.operand);
+  lrp_failure_clear();
+}
+
+static void test_commands(void **state) {
+  (void)state;
+  assert_command("", LRP_CMD_RUN, "lrpipe.yaml");
+  assert_command("run", LRP_CMD_RUN, "lrpipe.yaml");
+  assert_command("plan", LRP_CMD_PLAN, "lrpipe.yaml");
+  assert_command("a.yaml", LRP_CMD_RUN, "a.yaml");
+  assert_command("run a.yaml", LRP_CMD_RUN, "a.yaml");
+  assert_command("run plan", LRP_CMD_RUN, "plan");
+  assert_command("plan a.yaml", LRP_CMD_PLAN, "a.yaml");
+  assert_command("space dir", LRP_CMD_SPACE, "dir");
+  assert_command("status out", LRP_CMD_STATUS, "out");
+  assert_command("verify out", LRP_CMD_VERIFY, "out");
+  assert_command("inspect out", LRP_CMD_INSPECT, "out");
+  assert_command("--quiet run a.yaml", LRP_CMD_RUN, "a.yaml");
+  assert_command("run -- --odd.yaml", LRP_CMD_RUN, "--odd.yaml");
+}
+
+static void test_help_and_version(void **state) {
+  (void)state;
+  assert_command("--help", LRP_CMD_HELP, NULL);
+  assert_command("run --help", LRP_CMD_HELP, NULL);
+  assert_command("space --help", LRP_CMD_HELP, NULL);
+  assert_command("--version", LRP_CMD_VERSION, NULL);
+  assert_command("--version --help", LRP_CMD_HELP, NULL);
+}
+
+static void test_values(void **state) {
+  lrp_options o;
+  (void)state;
+  assert_int_equal(parse("a.yaml --set a.b=1 --set=c=d=e --quiet", &o), LRP_OK);
+  assert_int_equal(o.n_set, 2);
+  assert_string_equal(o.set[0], "a.b=1");
+  assert_string_equal(o.set[1], "c=d=e");
+  assert_true(o.quiet);
+  assert_int_equal(o.ranks, 1);
+  lrp_options_free(&o);
+  assert_int_equal(parse("plan --ranks=64 a.yaml", &o), LRP_OK);
+  assert_int_equal(o.ranks, 64);
+  assert_false(o.quiet);
+  lrp_options_free(&o);
+  assert_int_equal(parse("space --layers 2,17 --tensors q_proj --rank 3 --method svd m", &o),
+                   LRP_OK);
+  assert_string_equal(o.layers, "2,17");
+  assert_string_equal(o.tensors, "q_proj");
+  assert_int_equal(o.rank, 3);
+  assert_string_equal(o.method, "svd");
+  assert_string_equal(o.operand, "m");
+  lrp_options_free(&o);
+  assert_int_equal(parse("space m --layers all --ratio=0.5", &o), LRP_OK);
+  assert_true(o.ratio == 0.5 && o.rank == 0);
+  lrp_options_free(&o);
+}
+
+static void test_unknown(void **state) {
+  (void)state;
+  assert_usage("stauts OUT", "unknown command 'stauts' (did you mean 'status'?)");
+  assert_usage("stauts", "unknown command 'stauts' (did you mean 'status'?)");
+  assert_usage("zebra OUT", "unknown command 'zebra'; see lrpipe --help");
+  assert_usage("--quite", "unknown option '--quite' (did you mean '--quiet'?)");
+  assert_usage("--rank=4 --lyers=3", "unknown option '--lyers' (did you mean '--layers'?)");
+  assert_usage("--zebra", "unknown option '--zebra'; see lrpipe --help");
+  assert_usage("-x", "unknown option '-x'");
+  assert_command("zebra", LRP_CMD_RUN, "zebra"); /* an absent job: said by who opens it */
+}
+
+/* A file called almost like a command is a job. */
+static void test_file_like_a_command(void **state) {
+  char dir[64], old[4096];
+  (void)state;
+  assert_non_null(getcwd(old, sizeof old));
+  create_model("x", dir);
+  assert_int_equal(chdir(dir), 0);
+  assert_int_equal(rename("config.json", "stauts"), 0);
+  assert_command("stauts", LRP_CMD_RUN, "stauts");
+  assert_usage("stauts OUT", "unknown command 'stauts'");
+  assert_int_equal(rename("stauts", "config.json"), 0);
+  assert_int_equal(chdir(old), 0);
+  remove_model(dir);
+}
+
+static void test_wrong_values(void **state) {
+  (void)state;
+  assert_usage("--set", "--set needs a value: --set KEY=VALUE");
+  assert_usage("--set model", "--set: expected KEY=VALUE, got 'model'");
+  assert_usage("--set =x", "--set: expected KEY=VALUE, got '=x'");
+  assert_usage("--set a=b --set c", "--set: expected KEY=VALUE, got 'c'");
+  assert_usage("--quiet=1", "--quiet takes no value");
+  assert_usage("plan --ranks 0", "--ranks: expected an integer in 1..65536, got '0'");
+  assert_usage("plan --ranks 65537", "--ranks: expected an integer in");
+  assert_usage("plan --ranks -1", "--ranks: expected an integer in");
+  assert_usage("plan --ranks 1x", "--ranks: expected an integer in");
+  assert_usage("plan --ranks=", "--ranks: expected an integer in");
+  assert_usage("space m --layers all --rank 99999999999999999999",
+               "--rank: expected an integer in");
+  assert_usage("space m --layers all --ratio 1.5",
+               "--ratio: expected a number in (0, 1], got '1.5'");
+  assert_usage("space m --layers all --ratio nan", "--ratio: expected a number in (0, 1]");
+  assert_usage("space m --layers=", "--layers: an empty value");
+  assert_usage("space m --method qr", "--method: expected tucker or svd, got 'qr'");
+}
+
+static void test_wrong_combinations(void **state) {
+  (void)state;
+  assert_usage("a.yaml b.yaml", "unknown command 'a.yaml'; see lrpipe --help");
+  assert_usage("run a b", "run takes one operand: lrpipe run [JOB.yaml]");
+  assert_usage("status", "status needs an operand: lrpipe status OUT");
+  assert_usage("space", "space needs an operand: lrpipe space MODEL");
+  assert_usage("run --ranks 4 a.yaml", "--ranks is an option of lrpipe plan");
+  assert_usage("plan --rank 4 a.yaml", "--rank is an option of lrpipe space");
+  assert_usage("status out --set a=b", "--set is an option of lrpipe run");
+  assert_usage("space m --layers all", "--layers needs --rank or --ratio");
+  assert_usage("space m --rank 1", "--rank, --ratio and --tensors need --layers");
+  assert_usage("space m --tensors q", "--rank, --ratio and --tensors need --layers");
+  assert_usage("space m --layers 1 --rank 1 --ratio 1", "--rank and --ratio exclude each other");
+}
+
+static void test_help_names_everything(void **state) {
+  static const char *const words[] = {"run",
+                                      "plan",
+                                      "space",
+                                      "status",
+                                      "verify",
+                                      "inspect",
+                                      "--set",
+                                      "--quiet",
+                                      "--ranks",
+                                      "--layers",
+                                      "--tensors",
+                                      "--rank ",
+                                      "--ratio",
+                                      "--method",
+                                      "--help",
+                                      "--version",
+                                      "   75  stopped early",
+                                      "   78  bad job"};
+  static char text[20000];
+  (void)state;
+  capture c = capture_begin(stdout);
+  lrp_options_help();
+  capture_end(&c, text, sizeof text);
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) assert_contains(text, words[i]);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_commands),
+      cmocka_unit_test(test_help_and_version),
+      cmocka_unit_test(test_values),
+      cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_file_like_a_command),
+      cmocka_unit_test(test_wrong_values),
+      cmocka_unit_test(test_wrong_combinations),
+      cmocka_unit_test(test_help_names_everything),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

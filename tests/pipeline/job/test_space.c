@@ -1,0 +1,145 @@
+/* What lrpipe space and lrpipe plan print. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pipeline/show_plan.h"
+#include "pipeline/space.h"
+#include "tests/pipeline/job/job_text.h"
+
+static char text[20000];
+
+static lrp_status run_captured(lrp_status (*command)(const lrp_options *), const lrp_options *o) {
+  capture c = capture_begin(stdout);
+  lrp_failure_clear();
+  const lrp_status st = command(o);
+  capture_end(&c, text, sizeof text);
+  return st;
+}
+
+static void test_space_of_a_model(void **state) {
+  char dir[64];
+  (void)state;
+  const lrp_options o = {.operand = create_model(LLAMA2_7B, dir)};
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\narchitecture             LlamaForCausalLM\n");
+  assert_contains(text, "\nlayers                   32\n");
+  assert_contains(text, "\ntensors_per_layer        7\n");
+  assert_contains(text, "\nparameters               6738415616\n");
+  assert_contains(text, "\ndesign_space             2^39 (layers x tensors masks: 2^32 * 2^7)\n");
+  assert_contains(text, "q_proj 4096x4096 break_even_rank 1696\n");
+  assert_contains(text, "gate_proj 11008x4096 break_even_rank 2553\n");
+  assert_null(strstr(text, "reduction_percent"));
+  remove_model(dir);
+}
+
+static void test_space_of_a_configuration(void **state) {
+  char dir[64];
+  (void)state;
+  lrp_options o = {.operand = create_model(LLAMA2_7B, dir), .layers = "2,17,31", .rank = 1};
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\nunits                    21\n");
+  assert_contains(text, "\nconfiguration_parameters 6131524373\n");
+  assert_contains(text, "\nreduction_percent        9.006438272506823\n");
+  o.layers = "all";
+  o.tensors = "gate_proj,up_proj";
+  o.rank = 0;
+  o.ratio = 1.0;
+  o.method = "svd";
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\nmethod                   svd\n");
+  assert_contains(text, "q_proj 4096x4096 break_even_rank 2048\n");
+  assert_contains(text, "\nunits                    64\n");
+  remove_model(dir);
+}
+
+static void test_space_errors(void **state) {
+  char dir[64];
+  (void)state;
+  lrp_options o = {.operand = create_model(SMALL_LLAMA, dir), .layers = "3", .rank = 1};
+  assert_message(run_captured(lrp_space, &o),
+                 "command line: configuration 'space': layers: 3 is not a layer");
+  o.layers = "x";
+  assert_int_equal(run_captured(lrp_space, &o), LRP_ERR_USAGE);
+  assert_string_equal(text, "");
+  remove_model(dir);
+  assert_int_equal(run_captured(lrp_space, &o), LRP_ERR_ABSENT);
+  lrp_failure_clear();
+}
+
+/* A job file beside the model's config.json. */
+static const char *create_job(const char *dir, char path[96]) {
+  FILE *f;
+  snprintf(path, 96, "%s/job.yaml", dir);
+  f = fopen(path, "w");
+  assert_non_null(f);
+  fprintf(f,
+          "model: %s\noutput: out\ndecompose: {grid_elements: 100}\nconfigurations:\n"
+          "  - {name: dense}\n  - {name: r1, layers: all, rank: 1}\n"
+          "  - {name: e, layers: 0, tensors: q_proj, energy: 0.5}\n"
+          "evaluate: {data: d, tasks: [arc_easy, mmlu]}\n",
+          dir);
+  assert_int_equal(fclose(f), 0);
+  return path;
+}
+
+static void test_plan(void **state) {
+  char dir[64], path[96];
+  (void)state;
+  create_model(SMALL_LLAMA, dir);
+  lrp_options o = {.operand = create_job(dir, path), .ranks = 4};
+  assert_int_equal(run_captured(lrp_show_plan, &o), LRP_OK);
+  assert_contains(text, "LlamaForCausalLM, 3 layers x 7 tensors");
+  assert_contains(text, "assumed: the weights are not there yet");
+  assert_contains(text, "configurations  3\n");
+  assert_contains(text, " *\n  * ranks follow from the spectrum");
+  assert_contains(text, "units           21\n");
+  /* gate, up and down of 24 x 8 = 192 elements: two process ranks each */
+  assert_contains(text, "grid units    9, by 2 groups of 2 process ranks\n");
+  assert_contains(text, "local units   12, one process rank each\n");
+  assert_contains(text, "evaluate        2 tasks: arc_easy, mmlu\n");
+  assert_contains(text, "balance       ");
+  assert_contains(text, "memory          ");
+  assert_contains(text, "disk            ");
+  unlink(path);
+  remove_model(dir);
+}
+
+static void test_plan_takes_set(void **state) {
+  char dir[64], path[96];
+  char *set[] = {"configurations=[{name: dense}]"};
+  (void)state;
+  create_model(SMALL_LLAMA, dir);
+  lrp_options o = {.operand = create_job(dir, path), .ranks = 1, .set = set, .n_set = 1};
+  assert_int_equal(run_captured(lrp_show_plan, &o), LRP_OK);
+  assert_contains(text, "units           0\n");
+  assert_contains(text, "balance       1.000");
+  unlink(path);
+  remove_model(dir);
+}
+
+static void test_plan_errors(void **state) {
+  char dir[64], path[96];
+  char *set[] = {"model=/nonexistent/model"};
+  (void)state;
+  create_model(SMALL_LLAMA, dir);
+  lrp_options o = {.operand = create_job(dir, path), .ranks = 1, .set = set, .n_set = 1};
+  assert_int_equal(run_captured(lrp_show_plan, &o), LRP_ERR_ABSENT);
+  unlink(path);
+  assert_int_equal(run_captured(lrp_show_plan, &o), LRP_ERR_ABSENT);
+  assert_string_equal(text, "");
+  remove_model(dir);
+  lrp_failure_clear();
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_space_of_a_model), cmocka_unit_test(test_space_of_a_configuration),
+      cmocka_unit_test(test_space_errors),     cmocka_unit_test(test_plan),
+      cmocka_unit_test(test_plan_takes_set),   cmocka_unit_test(test_plan_errors),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
