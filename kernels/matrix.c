@@ -35,15 +35,17 @@ static inline uint32_t bits_of_float(float f) {
 }
 
 /* IEEE 754 binary16: 1 sign, 5 exponent, 10 mantissa bits. Subnormals are m * 2^-24. The three
- * cases are computed and then selected, so that the compiler can vectorise the loop around this;
- * subnormals come from an integer, never from a subnormal float, which is slow to multiply. */
+ * cases are computed and then selected by masks, so that the compiler can vectorise the loop around
+ * this; subnormals come from an integer, never from a subnormal float, which is slow to multiply.
+ */
 static inline float float_of_half(uint16_t h) {
   const uint32_t magnitude = h & 0x7fffu;
   const uint32_t subnormal = bits_of_float((float)(int32_t)magnitude * 0x1p-24f);
-  uint32_t bits = (magnitude << 13) + (112u << 23); /* 112 = 127 - 15, the exponent's biases */
-  bits = magnitude >= 0x7c00 ? magnitude << 13 | 0x7f800000u : bits;
-  bits = magnitude < 0x0400 ? subnormal : bits;
-  return float_of_bits(bits | (uint32_t)(h & 0x8000u) << 16);
+  const uint32_t is_subnormal = -(uint32_t)(magnitude < 0x0400);
+  const uint32_t is_nonfinite = -(uint32_t)(magnitude >= 0x7c00);
+  const uint32_t normal = (magnitude << 13) + (112u << 23); /* 112 = 127 - 15, the biases */
+  const uint32_t bits = (normal | (is_nonfinite & 0x7f800000u)) & ~is_subnormal;
+  return float_of_bits(bits | (subnormal & is_subnormal) | (uint32_t)(h & 0x8000u) << 16);
 }
 
 static inline uint16_t load16(const unsigned char *p) {

@@ -212,7 +212,7 @@ const yaml_node_t *lrp_yaml_root(const lrp_yaml *y) {
   return y->document.nodes.start;
 }
 
-const yaml_node_t *lrp_yaml_node(const lrp_yaml *y, int id) {
+static const yaml_node_t *node_of(const lrp_yaml *y, int id) {
   return y->document.nodes.start + (id - 1);
 }
 
@@ -233,15 +233,15 @@ int lrp_yaml_map_size(const yaml_node_t *node) {
 }
 
 const yaml_node_t *lrp_yaml_item(const lrp_yaml *y, const yaml_node_t *list, int i) {
-  return lrp_yaml_node(y, list->data.sequence.items.start[i]);
+  return node_of(y, list->data.sequence.items.start[i]);
 }
 
 const yaml_node_t *lrp_yaml_map_key(const lrp_yaml *y, const yaml_node_t *map, int i) {
-  return lrp_yaml_node(y, map->data.mapping.pairs.start[i].key);
+  return node_of(y, map->data.mapping.pairs.start[i].key);
 }
 
 const yaml_node_t *lrp_yaml_map_value(const lrp_yaml *y, const yaml_node_t *map, int i) {
-  return lrp_yaml_node(y, map->data.mapping.pairs.start[i].value);
+  return node_of(y, map->data.mapping.pairs.start[i].value);
 }
 
 /* ---- scalars ---- */
@@ -277,7 +277,7 @@ static size_t digits(const char *text) {
   return strspn(text, "0123456789");
 }
 
-bool lrp_yaml_is_integer(const yaml_node_t *node) {
+static bool is_integer(const yaml_node_t *node) {
   const char *text = plain(node);
 
   if (!text) return false;
@@ -285,7 +285,7 @@ bool lrp_yaml_is_integer(const yaml_node_t *node) {
   return *text && text[digits(text)] == '\0';
 }
 
-bool lrp_yaml_is_number(const yaml_node_t *node) {
+static bool is_number(const yaml_node_t *node) {
   const char *p = plain(node);
   size_t n;
 
@@ -335,7 +335,7 @@ lrp_status lrp_yaml_string(const lrp_yaml *y, const yaml_node_t *node, const cha
     return lrp_yaml_fail(y, node, "%s: expected a string, got %s", key,
                          lrp_yaml_describe(node, got));
   }
-  if (is_boolean(node) || lrp_yaml_is_number(node)) {
+  if (is_boolean(node) || is_number(node)) {
     return lrp_yaml_fail(y, node, "%s: expected a string, got %s; if it is one, write it in quotes",
                          key, lrp_yaml_describe(node, got));
   }
@@ -350,7 +350,7 @@ lrp_status lrp_yaml_string(const lrp_yaml *y, const yaml_node_t *node, const cha
 lrp_status lrp_yaml_integer(const lrp_yaml *y, const yaml_node_t *node, const char *key,
                             const char *expected, int64_t min, int64_t max, int64_t *value) {
   char got[LRP_YAML_TEXT];
-  bool good = lrp_yaml_is_integer(node);
+  bool good = is_integer(node);
   long long v = 0;
 
   if (good) {
@@ -369,7 +369,7 @@ lrp_status lrp_yaml_integer(const lrp_yaml *y, const yaml_node_t *node, const ch
 lrp_status lrp_yaml_fraction(const lrp_yaml *y, const yaml_node_t *node, const char *key,
                              double *value) {
   char got[LRP_YAML_TEXT];
-  const double v = lrp_yaml_is_number(node) ? strtod(plain(node), NULL) : NAN;
+  const double v = is_number(node) ? strtod(plain(node), NULL) : NAN;
 
   if (!(v > 0.0 && v <= 1.0)) {
     return lrp_yaml_fail(y, node, "%s: expected a number in (0, 1], got %s", key,

@@ -29,9 +29,8 @@ lrp_status lrp_yaml_load(const char *label, bool is_file, const char *text, size
                          lrp_yaml *out);
 void lrp_yaml_free(lrp_yaml *y);
 
-/** The root; the node with a number out of a list or map of nodes. Local, never NULL. */
+/** The root of what was loaded. Local, never NULL. */
 const yaml_node_t *lrp_yaml_root(const lrp_yaml *y);
-const yaml_node_t *lrp_yaml_node(const lrp_yaml *y, int id);
 
 /** Record LRP_ERR_JOB "label:line:column: ..." for node and return it. Local. */
 lrp_status lrp_yaml_fail(const lrp_yaml *y, const yaml_node_t *node, const char *fmt, ...)
@@ -47,8 +46,6 @@ const char *lrp_yaml_describe(const yaml_node_t *node, char text[LRP_YAML_TEXT])
 bool lrp_yaml_is_list(const yaml_node_t *node);
 bool lrp_yaml_is_map(const yaml_node_t *node);
 bool lrp_yaml_is_null(const yaml_node_t *node);
-bool lrp_yaml_is_integer(const yaml_node_t *node);
-bool lrp_yaml_is_number(const yaml_node_t *node);
 bool lrp_yaml_is_word(const yaml_node_t *node, const char *word);
 int lrp_yaml_list_size(const yaml_node_t *node);
 int lrp_yaml_map_size(const yaml_node_t *node);

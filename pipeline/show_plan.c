@@ -10,6 +10,7 @@
 #include "io/model/model.h"
 #include "pipeline/partition.h"
 #include "pipeline/plan.h"
+#include "pipeline/supported.h"
 
 /* Larger than what the parser takes, so that it is the parser who says why. */
 enum { max_job_bytes = 1 << 24 };
@@ -35,6 +36,7 @@ static lrp_status read_job(const lrp_options *options, lrp_job *job) {
 
   while (environ && environ[overrides.n_environment]) overrides.n_environment++;
   if (st == LRP_OK) st = lrp_job_parse(options->operand, text, size, &overrides, job);
+  if (st == LRP_OK) st = lrp_job_check_supported(job);
   free(text);
   return st;
 }

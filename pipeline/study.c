@@ -7,10 +7,12 @@
 #include "io/base/file.h"
 #include "kernels/log.h"
 #include "pipeline/identity.h"
+#include "pipeline/supported.h"
 
 extern char **environ;
 
-enum { job_bytes_max = 1 << 20 };
+/* The parser refuses less, with a better message. */
+enum { job_bytes_max = 1 << 24 };
 
 /* Text that process rank 0 read, on every process rank, with the status of the reading. */
 static lrp_status broadcast(lrp_status st, char **text, size_t *size, const lrp_topology *topo) {
@@ -44,7 +46,7 @@ static lrp_status collect_environment(char **text, size_t *size) {
   *size = at;
   return at < job_bytes_max
              ? LRP_OK
-             : lrp_fail(LRP_ERR_JOB, "the LRPIPE_* variables of the environment exceed 1 MiB");
+             : lrp_fail(LRP_ERR_JOB, "the LRPIPE_* variables of the environment exceed 16 MiB");
 }
 
 /* Pointers to the lines of text. */
@@ -98,34 +100,6 @@ static lrp_dtype store_dtype(lrp_store_dtype wanted, lrp_dtype model) {
   return LRP_F32;
 }
 
-/* What this version does not do yet is said at once, not ignored. */
-static lrp_status check_supported(const lrp_job *job) {
-  if (job->evaluate.num_fewshot != 0) {
-    return lrp_fail(LRP_ERR_JOB, "evaluate.num_fewshot: %lld: only 0 is available in this version",
-                    (long long)job->evaluate.num_fewshot);
-  }
-  if (job->evaluate.dtype == LRP_EVAL_BF16) {
-    return lrp_fail(LRP_ERR_JOB,
-                    "evaluate.dtype: bfloat16 is not available in this version; use float32");
-  }
-  if (job->measure.given) lrp_warn("measure: is not run in this version; ignored");
-  return LRP_OK;
-}
-
-/* All tasks must be known before the first file is read. */
-static lrp_status check_tasks(const lrp_job *job) {
-  int n;
-  const char *const *names = lrp_task_names(&n);
-  for (int i = 0; i < job->evaluate.n_tasks; i++) {
-    const char *task = job->evaluate.tasks[i];
-    if (lrp_task_find(task)) continue;
-    const char *near = lrp_did_you_mean(task, names, n);
-    return lrp_fail(LRP_ERR_JOB, "evaluate.tasks: unknown task '%s'%s%s%s", task,
-                    near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
-  }
-  return LRP_OK;
-}
-
 static lrp_status load_tokenizer(lrp_study *study) {
   int64_t size;
   lrp_status st = lrp_tokenizer_open(study->job.model, &study->tokenizer);
@@ -166,8 +140,7 @@ static lrp_status load_tasks(lrp_study *study) {
 
 /* Everything that each process rank reads for itself: the statuses are agreed by the caller. */
 static lrp_status read_inputs(lrp_study *study) {
-  lrp_status st = check_supported(&study->job);
-  if (st == LRP_OK) st = check_tasks(&study->job);
+  lrp_status st = lrp_job_check_supported(&study->job);
   if (st == LRP_OK) st = lrp_model_open(study->job.model, &study->model);
   if (st == LRP_OK) st = lrp_plan_create(&study->job, &study->model.config, &study->plan);
   if (st == LRP_OK) {

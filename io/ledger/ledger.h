@@ -7,8 +7,14 @@
  *  record per unit says that its data are on disk. A unit whose record and data checksum agree is
  *  done; everything else is redone. A run may be killed at any moment.
  *
- *  Layout: the caller's datasets; /journal (records); /plan/<name> (bytes). Attributes of the root:
- *  format (string), format_version (integer). */
+ *  Layout: the caller's datasets; /journal (records); /plan/<name> (bytes); /plan/names, datasets,
+ *  extents, units, data (tables of the plan). Attributes of the root: format (string),
+ *  format_version (integer). The first 4096 bytes are a user block of HDF5 with the seal: format,
+ *  version, file size, and a checksum of every byte that never changes again (HDF5 metadata, plan,
+ *  notes). A file whose seal does not hold is refused before HDF5 reads it.
+ *
+ *  Set OMPI_MCA_io=romio321 before MPI_Init if the environment does not choose: ROMIO is what this
+ *  was tried with. */
 #ifndef LRP_IO_LEDGER_LEDGER_H
 #define LRP_IO_LEDGER_LEDGER_H
 
@@ -88,9 +94,13 @@ typedef struct {
 
 typedef struct lrp_ledger lrp_ledger;
 
-/** Create path from plan. Local: by one process, without MPI-IO.
- *  @return LRP_OK; LRP_ERR_CREATE (cannot create, not enough space: the message gives need and
- * have); LRP_ERR_PERM; LRP_ERR_MEM; LRP_ERR_IO */
+/** Create path from plan. Local: by one process, without MPI-IO. A file that is there is never
+ *  replaced; a "<path>.partial" of a creation that was killed is.
+ *  Notes have names without '/' other than names, datasets, extents, units, data (the plan itself).
+ *  Zero units, zero datasets and datasets of zero rows are allowed.
+ *  @return LRP_OK; LRP_ERR_CREATE (cannot create, is there already, not enough space: the message
+ *          gives need and have); LRP_ERR_PERM; LRP_ERR_MEM; LRP_ERR_IO; LRP_ERR_BUG (the plan makes
+ *          no sense: a path or name that is taken, rows outside of their dataset) */
 lrp_status lrp_ledger_create(const char *path, const lrp_ledger_plan *plan);
 
 /** Open for writing by all process ranks of comm (MPI-IO, ROMIO, independent). Collective.
@@ -120,17 +130,19 @@ bool lrp_ledger_done(const lrp_ledger *ledger, int64_t unit, lrp_unit_record *re
 /** Write the data of a unit and plan its record. Local, independent of other process ranks.
  *  @param data  one buffer per extent, row-major, in the dataset's type
  *  The record goes to disk with the next flush: data, sync, record, sync. A unit is lost by a crash
- *  before its flush, never torn. @return LRP_OK, LRP_ERR_IO (disk full, ...), LRP_ERR_MEM */
+ *  before its flush, never torn. If it fails the unit is open; others are not touched.
+ *  @return LRP_OK, LRP_ERR_IO (disk full, ...), LRP_ERR_MEM */
 lrp_status lrp_ledger_write(lrp_ledger *ledger, int64_t unit, const void *const *data,
                             const lrp_unit_record *record);
 
 /** Bring pending records to disk. Local. lrp_ledger_flush_after: only if the oldest pending record
- *  has waited for that many seconds. @return LRP_OK, LRP_ERR_IO */
+ *  has waited for that many seconds. After a failure nobody knows what is on disk: every later
+ *  write, flush and the close fail, too. @return LRP_OK, LRP_ERR_IO */
 lrp_status lrp_ledger_flush(lrp_ledger *ledger);
 lrp_status lrp_ledger_flush_after(lrp_ledger *ledger, double seconds);
 
 /** Re-read the journal from disk: what other process ranks have done since. Collective if opened by
- *  lrp_ledger_open (a barrier is included; flush first). Checksums of data are not verified again.
+ *  lrp_ledger_open (flush and barrier are included). Checksums of data are not verified again.
  *  @return LRP_OK, LRP_ERR_IO; the same on every process rank */
 lrp_status lrp_ledger_refresh(lrp_ledger *ledger);
 

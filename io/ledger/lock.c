@@ -72,6 +72,12 @@ static void host_name(char *host) {
   host[host_max - 1] = '\0';
 }
 
+/* Process ids mean something in one name space only: containers may share a host name. */
+static void pid_space(char *space, size_t size) {
+  const ssize_t n = readlink("/proc/self/ns/pid", space, size - 1);
+  space[n > 0 ? n : 0] = '\0';
+}
+
 /* State and start time of a process: fields 3 and 22 of /proc/<pid>/stat. */
 static bool process_stat(int64_t pid, char *state, uint64_t *start) {
   char path[64], text[2048];
@@ -136,19 +142,28 @@ static double seconds_of(struct timespec t) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Whether the process ids in the lock are those that we see. */
+static bool is_here(const char *host, const char *space) {
+  char our_host[host_max], our_space[64];
+
+  host_name(our_host);
+  pid_space(our_space, sizeof our_space);
+  return strcmp(host, our_host) == 0 &&
+         (!space || strncmp(space, our_space, strlen(our_space)) == 0);
+}
+
 static void parse(const char *text, size_t size, double age_s, holder *h) {
-  char here[host_max];
   const char *pid = line_of(text, "pid");
   const char *pids = line_of(text, "pids");
 
-  host_name(here);
   memset(h, 0, sizeof *h);
   h->generation = XXH3_64bits(text, size);
   h->age_s = age_s;
   copy_word(h->host, sizeof h->host, line_of(text, "host"));
   copy_word(h->job, sizeof h->job, line_of(text, "job"));
   h->pid = pid ? strtoll(pid, NULL, 10) : 0;
-  h->alive = strcmp(h->host, here) == 0 && pids ? any_lives(pids) : age_s < stale_s;
+  h->alive = age_s < stale_s;
+  if (pids && is_here(h->host, line_of(text, "space"))) h->alive = any_lives(pids);
 }
 
 /* What the lock at path says, as seen at the time now of its file system. Returns 0 or errno. */
@@ -211,7 +226,7 @@ static int attempt(const char *mine, int fd, const char *path, double now, int d
   if (!failed && other.generation != h->generation) failed = EAGAIN;
   if (!failed && rename(guard, path) != 0) failed = errno;
   if (!failed) return same_file(path, fd) ? 0 : EAGAIN;
-  unlink(guard);
+  if (same_file(guard, fd)) unlink(guard);
   return failed == ENOENT ? EAGAIN : failed;
 }
 
@@ -267,7 +282,7 @@ static char *describe_run(const process *all, int n) {
   const char *job = getenv("SLURM_JOB_ID");
   struct timespec t;
   struct tm utc;
-  char stamp[32], *text = NULL;
+  char stamp[32], space[64], *text = NULL;
   size_t size;
   FILE *f = open_memstream(&text, &size);
 
@@ -275,7 +290,8 @@ static char *describe_run(const process *all, int n) {
   clock_gettime(CLOCK_REALTIME, &t);
   gmtime_r(&t.tv_sec, &utc);
   strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-  fprintf(f, "host %s\npid %" PRId64 "\npids", all[0].host, all[0].pid);
+  pid_space(space, sizeof space);
+  fprintf(f, "host %s\nspace %s\npid %" PRId64 "\npids", all[0].host, space, all[0].pid);
   for (int i = 0; i < n; i++) {
     if (strcmp(all[i].host, all[0].host) != 0) continue;
     fprintf(f, " %" PRId64 ":%" PRIu64, all[i].pid, all[i].start);

@@ -16,15 +16,15 @@ enum { sign_block = 64 };
 /* Magnitudes that differ by less, relatively, count as equal. */
 static const double tie_tol = 1e-6;
 
-/* What is asked for, and what became of the last solver that was tried. */
+/* What is asked for, and what became of the solvers that were tried. */
 typedef struct {
   const char *name;
   const lrp_matrix *w;
   int rank;
   lrp_method method;
   lrp_dtype dtype;
-  bool certified;         /* the last solver converged and got a certificate */
-  lrp_certificate failed; /* that certificate, if it does not pass */
+  bool certified;         /* a solver converged, but its certificate does not pass */
+  lrp_certificate failed; /* that certificate, the last one */
 } request;
 
 static lrp_status check(const request *q) {
@@ -176,8 +176,8 @@ static lrp_status decompose_local(request *q, lrp_factors *out) {
   static const lrp_solver solvers[] = {LRP_SOLVER_GESDD, LRP_SOLVER_GESVD};
   lrp_triplets t;
 
+  q->certified = false;
   for (int i = 0; i < 2; i++) {
-    q->certified = false;
     lrp_status st = solve(q, solvers[i], &t);
     if (st == LRP_OK) st = conclude(q, solvers[i], &t, out);
     lrp_triplets_free(&t);

@@ -80,6 +80,7 @@ static void compact(const lrp_llama_workspace *ws, float *x, int64_t n) {
 static lrp_status forward(const lrp_llama *model, lrp_llama_workspace *ws,
                           const lrp_sequence *sequences) {
   const int layers = model->config.num_hidden_layers;
+  assert(layers > 0);
   embed(model, ws, sequences);
   for (int l = 0; l < layers; l++) {
     lrp_status st = attend(&model->layers[l], ws);

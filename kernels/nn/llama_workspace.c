@@ -1,6 +1,5 @@
 #include "kernels/nn/llama_workspace.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "kernels/nn/ops.h"

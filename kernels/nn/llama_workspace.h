@@ -27,8 +27,8 @@ struct lrp_llama_workspace {
   lrp_attention_scratch attention;
 };
 
-/** Describe a batch: one span per sequence of lengths[s] tokens, and room for its activations. The
- *  rows that are scored are the last scored[s] of each sequence.
+/** Describe a batch and make room for its activations: a span of n_tokens - 1 rows per sequence, of
+ *  which the last n_score are scored.
  *  @return LRP_OK, LRP_ERR_MEM. Local. */
 lrp_status lrp_llama_workspace_begin(lrp_llama_workspace *ws, const lrp_sequence *sequences,
                                      int64_t count);

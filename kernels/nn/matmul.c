@@ -46,8 +46,7 @@ typedef struct {
   dnnl_memory_t memory[3];
 } product;
 
-/* Keep the first error. oneDNN is C without exceptions: every call is checked, none may be made
- * after a failed one. */
+/* Keep the first of several statuses, of calls that do not build on each other. */
 static bool good(dnnl_status_t *st, dnnl_status_t next) {
   if (*st == dnnl_success) *st = next;
   return *st == dnnl_success;

@@ -3,6 +3,7 @@
 Standard library only, but for factors(), which needs h5py and numpy.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -125,6 +126,16 @@ def scores(output):
         for name in sorted(os.listdir(folder)):
             if name.startswith("samples_"):
                 result[f"{configuration}/{name}"] = read(folder, name)
+    return result
+
+
+def digests(output):
+    """SHA-256 of the ledgers and tables: what a run that has nothing to do must leave alone."""
+    result = {}
+    for name in os.listdir(output):
+        if name.endswith((".h5", ".csv")):
+            with open(os.path.join(output, name), "rb") as f:
+                result[name] = hashlib.sha256(f.read()).hexdigest()
     return result
 
 

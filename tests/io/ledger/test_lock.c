@@ -230,6 +230,20 @@ static void test_other_host_by_heartbeat(void **state) {
   assert_all_ranks(files() == 0);
 }
 
+/* A container with our host name, whose process ids say nothing here. */
+static void test_other_pid_space_by_heartbeat(void **state) {
+  char host[256], pids[128];
+  lrp_lock *lock = NULL;
+  (void)state;
+
+  this_host(host, sizeof host);
+  dead_process(pids, sizeof pids / 2);
+  strcat(pids, "\nspace pid:[1]");
+  if (me == 0) leave_lock(host, pids, 0);
+  MPI_Barrier(MPI_COMM_WORLD);
+  assert_all_ranks(lrp_lock_take(directory, 0.0, MPI_COMM_WORLD, &lock) == LRP_ERR_CREATE);
+}
+
 /* Whoever died while replacing a stale lock, and so left the lock of that lock, does not block it
  * for ever. The name is the XXH3 checksum of the content. */
 static void test_died_while_taking_over(void **state) {
@@ -316,6 +330,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup(test_live_holder_is_waited_for_then_refused, setup),
       cmocka_unit_test_setup(test_waits_until_release, setup),
       cmocka_unit_test_setup(test_other_host_by_heartbeat, setup),
+      cmocka_unit_test_setup(test_other_pid_space_by_heartbeat, setup),
       cmocka_unit_test_setup(test_died_while_taking_over, setup),
       cmocka_unit_test_setup(test_lost_lock_is_left_alone, setup),
       cmocka_unit_test_setup(test_places_that_cannot_be_locked, setup),
