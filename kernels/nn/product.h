@@ -1,17 +1,17 @@
 /** @file kernels/nn/product.h
  *  Matrix products in float32 whose summation order is fixed by the source.
  *
- *  Every element is summed in the order of its index k, one multiply-add after the other, whatever
- *  the shapes, strides, alignments and threads. For what oneDNN does not compute reproducibly
- *  (kernels/nn/matmul.c), for products too small to be worth its code generation, and for the
- * blocks of attention. */
+ *  Every element is summed in double in the order of its index k, one multiply-add after the other,
+ *  whatever the shapes, strides, alignments and threads. For what oneDNN does not compute
+ * reproducibly (kernels/nn/matmul.c), for products too small to be worth its code generation, and
+ * for the blocks of attention. */
 #ifndef LRP_KERNELS_NN_PRODUCT_H
 #define LRP_KERNELS_NN_PRODUCT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Shape of a tile: what fits the vector registers of AVX2. */
+/** Shape of a tile: its sums fit the vector registers of AVX-512. */
 enum { lrp_tile_rows = 6, lrp_tile_cols = 16 };
 
 /** tile(r, j) += sum over l < k of x[r][l] * panel[l * lrp_tile_cols + j]. Local.
