@@ -74,6 +74,13 @@ void lrp_log_local(const char *fmt, ...) {
   va_end(ap);
 }
 
+void lrp_log_notice(const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  write_line(true, "lrpipe: ", fmt, ap);
+  va_end(ap);
+}
+
 void lrp_log_error(const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);

@@ -30,6 +30,9 @@ void lrp_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** An event of this process rank alone, with its number and host. Local. */
 void lrp_log_local(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/** "lrpipe: ...", whoever calls: not an error, but the reason of an exit code. Local. */
+void lrp_log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /** "lrpipe: error: ...", whoever calls. Used by lrp_report_failure only. Local. */
 void lrp_log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -99,5 +99,11 @@ void lrp_report_failure(lrp_status st, MPI_Comm comm) {
     MPI_Allreduce(MPI_IN_PLACE, &speaker, 1, MPI_INT, MPI_MIN, comm);
     if (speaker == size) speaker = 0;
   }
-  if (me == speaker) lrp_log_error("%s", message ? message : lrp_status_string(st));
+  if (me != speaker) return;
+  if (!message) message = lrp_status_string(st);
+  if (st == LRP_STOPPED) {
+    lrp_log_notice("%s", message);
+  } else {
+    lrp_log_error("%s", message);
+  }
 }

@@ -39,28 +39,39 @@ static lrp_status do_local(lrp_store *store, int i) {
   return st;
 }
 
+static bool is_leader(MPI_Comm group) {
+  int me;
+  MPI_Comm_rank(group, &me);
+  return me == 0;
+}
+
 /* Unit i by all process ranks of group. Collective over group. */
 static lrp_status do_grid(lrp_store *store, int i, MPI_Comm group) {
   const lrp_study *study = store->study;
   lrp_factors f = {0};
   lrp_matrix w;
-  int me, size;
+  int size;
   const double start = MPI_Wtime();
 
-  MPI_Comm_rank(group, &me);
   MPI_Comm_size(group, &size);
   lrp_status st = lrp_agree(weight(store, i, &w), group);
   if (st == LRP_OK) {
     st = lrp_decompose_grid(study->plan.units[i].name, &w, store->place[i].rank,
                             study->job.decompose.method, study->store_dtype, group, &f);
   }
-  if (st == LRP_OK && me == 0) st = put(store, i, &f, MPI_Wtime() - start, size);
+  if (st == LRP_OK && is_leader(group)) st = put(store, i, &f, MPI_Wtime() - start, size);
   lrp_factors_free(&f);
   return lrp_agree(st, group);
 }
 
+/* Whether unit i may begin; process rank 0 of the group decides for it. Collective over group. */
+static lrp_status may_begin(lrp_control *control, const lrp_unit *unit, MPI_Comm group) {
+  lrp_watch_phase(control->watch, "decompose %s over a grid", unit->name);
+  return lrp_agree(is_leader(group) ? lrp_stop_check(control->stop, unit->cost) : LRP_OK, group);
+}
+
 static lrp_status grid_units(lrp_store *store, const lrp_topology *topo, const lrp_partition *part,
-                             lrp_progress *progress) {
+                             lrp_control *control) {
   const int mine = topo->me / part->group_size;
   const bool member = mine < part->n_groups;
   lrp_status st = LRP_OK;
@@ -70,15 +81,36 @@ static lrp_status grid_units(lrp_store *store, const lrp_topology *topo, const l
   for (int j = 0; member && st == LRP_OK && j < store->study->plan.n_units; j++) {
     const int i = part->order[j];
     if (part->owner[i] != mine || lrp_store_done(store, i, NULL)) continue;
-    st = do_grid(store, i, group);
-    lrp_progress_advance(progress, 1);
+    st = may_begin(control, &store->study->plan.units[i], group);
+    if (st == LRP_OK) st = do_grid(store, i, group);
+    if (st == LRP_OK && is_leader(group)) lrp_progress_advance(control->progress, 1);
   }
   if (member) MPI_Comm_free(&group);
+  lrp_watch_wait(control->watch, "decompose: wait for the other grids");
   return lrp_agree(st, topo->comm);
 }
 
+/* One unit after the other, as the node's counter deals them. */
+static lrp_status take_units(lrp_store *store, lrp_deal *deal, lrp_control *control) {
+  lrp_status st = LRP_OK;
+  int64_t i;
+  while (st == LRP_OK && (i = lrp_deal_next(deal)) >= 0) {
+    const lrp_unit *unit = &store->study->plan.units[i];
+    const double start = MPI_Wtime();
+    st = lrp_stop_check(control->stop, unit->cost);
+    if (st != LRP_OK) break;
+    lrp_watch_phase(control->watch, "decompose %s", unit->name);
+    st = do_local(store, (int)i);
+    lrp_stop_learn(control->stop, unit->cost, MPI_Wtime() - start);
+    if (st == LRP_OK) lrp_progress_advance(control->progress, 1);
+  }
+  /* A failure ends the node's work; out of time, others may still have room for smaller units. */
+  if (st > LRP_STOPPED) lrp_deal_stop(deal);
+  return st;
+}
+
 static lrp_status local_units(lrp_store *store, const lrp_topology *topo, const lrp_partition *part,
-                              const bool *todo, lrp_progress *progress) {
+                              const bool *todo, lrp_control *control) {
   const lrp_plan *plan = &store->study->plan;
   double *cost = malloc(((size_t)plan->n_units + 1) * sizeof *cost);
   bool *local = calloc((size_t)plan->n_units + 1, sizeof *local);
@@ -94,12 +126,8 @@ static lrp_status local_units(lrp_store *store, const lrp_topology *topo, const 
     st = lrp_deal_create(topo, cost, local, part->order, plan->n_units, &deal);
   }
   if (st == LRP_OK) {
-    int64_t i;
-    while (st == LRP_OK && (i = lrp_deal_next(deal)) >= 0) {
-      st = do_local(store, (int)i);
-      lrp_progress_advance(progress, 1);
-    }
-    if (st != LRP_OK) lrp_deal_stop(deal);
+    st = take_units(store, deal, control);
+    lrp_watch_wait(control->watch, "decompose: wait for the other process ranks");
     st = lrp_agree(st, topo->comm);
     lrp_deal_destroy(&deal);
   }
@@ -108,7 +136,19 @@ static lrp_status local_units(lrp_store *store, const lrp_topology *topo, const 
   return st;
 }
 
-lrp_status lrp_decompose_stage(lrp_store *store, const lrp_topology *topo, lrp_progress *progress) {
+/* Measured times of what is stored already: the first prediction of a run that goes on. */
+static void learn(const lrp_store *store, lrp_stop *stop, int threads) {
+  const double flops_per_thread = 1e10; /* a cautious guess where nothing was measured */
+  const lrp_plan *plan = &store->study->plan;
+  lrp_stop_stage(stop, 1.0 / (flops_per_thread * threads));
+  for (int i = 0; i < plan->n_units; i++) {
+    lrp_unit_record record;
+    if (!lrp_store_done(store, i, &record) || record.process_ranks != 1) continue;
+    lrp_stop_learn(stop, plan->units[i].cost, record.seconds);
+  }
+}
+
+lrp_status lrp_decompose_stage(lrp_store *store, const lrp_topology *topo, lrp_control *control) {
   const lrp_study *study = store->study;
   const int n = study->plan.n_units;
   bool *todo = calloc((size_t)n + 1, sizeof *todo);
@@ -127,9 +167,10 @@ lrp_status lrp_decompose_stage(lrp_store *store, const lrp_topology *topo, lrp_p
   st = lrp_agree(st, topo->comm);
   if (st == LRP_OK) {
     lrp_log("decompose: %d of %d units to do", n_todo, n);
-    lrp_progress_begin(progress, "decompose", n, n - n_todo);
-    if (part.group_size > 0) st = grid_units(store, topo, &part, progress);
-    if (st == LRP_OK) st = local_units(store, topo, &part, todo, progress);
+    lrp_progress_begin(control->progress, "decompose", n, n - n_todo);
+    learn(store, control->stop, topo->threads);
+    if (part.group_size > 0) st = grid_units(store, topo, &part, control);
+    if (st == LRP_OK) st = local_units(store, topo, &part, todo, control);
     if (st == LRP_OK) st = lrp_store_refresh(store);
   }
   lrp_partition_free(&part);

@@ -3,13 +3,14 @@
 #ifndef LRP_PIPELINE_DECOMPOSE_STAGE_H
 #define LRP_PIPELINE_DECOMPOSE_STAGE_H
 
-#include "pipeline/progress.h"
+#include "pipeline/control.h"
 #include "pipeline/store.h"
 
 /** Decompose and store what is missing. Collective over topo->comm.
  *  First the units that are too large for one process rank, each over a group of them; then the
  *  others, one process rank each, taken one by one from a counter of the node.
- *  @return LRP_OK, LRP_ERR_NUM, LRP_ERR_IO, LRP_ERR_MEM; the same on every process rank */
-lrp_status lrp_decompose_stage(lrp_store *store, const lrp_topology *topo, lrp_progress *progress);
+ *  @return LRP_OK, LRP_STOPPED (control->stop), LRP_ERR_NUM, LRP_ERR_IO, LRP_ERR_MEM; the same on
+ * every process rank */
+lrp_status lrp_decompose_stage(lrp_store *store, const lrp_topology *topo, lrp_control *control);
 
 #endif

@@ -28,7 +28,8 @@ static lrp_status scorer_init(scorer *s, const lrp_scorebook *book) {
   if (!s->sequences || !s->ll || !s->greedy) {
     return lrp_fail_memory(most * sizeof *s->sequences, "a block of requests");
   }
-  return lrp_llama_workspace_create(&book->study->model.config.llama, &s->workspace);
+  return lrp_llama_workspace_create(&book->study->model.config.llama, book->study->eval_dtype,
+                                    &s->workspace);
 }
 
 static void scorer_free(scorer *s) {
@@ -68,9 +69,9 @@ static lrp_status score_block(scorer *s, lrp_scorebook *book, lrp_store *store, 
       st =
           lrp_fail(LRP_ERR_DATA,
                    "configuration %s, task %s, request %lld: the log-likelihood is not finite; the "
-                   "model overflows in float32",
+                   "model overflows in %s",
                    book->study->plan.configurations[pair->configuration].name, task->kind->name,
-                   (long long)(block->first + i));
+                   (long long)(block->first + i), lrp_dtype_name(book->study->eval_dtype));
     }
   }
   if (st == LRP_OK) st = lrp_scorebook_put(book, b, s->ll, s->greedy, MPI_Wtime() - start);
@@ -88,21 +89,40 @@ static int64_t list_blocks(const lrp_scorebook *book, bool *todo, double *cost) 
   return n;
 }
 
+/* Predictions start from the blocks that are scored already; without any, from a cautious guess. */
+static void learn(const lrp_scorebook *book, lrp_stop *stop, int threads) {
+  const double flops_per_thread = 5e10;
+  const double flops_per_token =
+      2.0 * (double)lrp_config_linear_parameters(&book->study->model.config);
+  lrp_stop_stage(stop, flops_per_token / (flops_per_thread * threads));
+  for (int64_t b = 0; b < book->n_blocks; b++) {
+    lrp_unit_record record;
+    if (!lrp_scorebook_done(book, b, &record)) continue;
+    lrp_stop_learn(stop, (double)book->blocks[b].tokens, record.seconds);
+  }
+}
+
 static lrp_status work(scorer *s, lrp_scorebook *book, lrp_store *store, lrp_deal *deal,
-                       lrp_progress *progress) {
+                       lrp_control *control) {
   lrp_status st = LRP_OK;
   int64_t b;
   while (st == LRP_OK && (b = lrp_deal_next(deal)) >= 0) {
+    const double tokens = (double)book->blocks[b].tokens, start = MPI_Wtime();
+    st = lrp_stop_check(control->stop, tokens);
+    if (st != LRP_OK) break;
+    lrp_watch_phase(control->watch, "evaluate block %lld", (long long)b);
     st = score_block(s, book, store, b);
-    lrp_progress_advance(progress, 1);
+    lrp_stop_learn(control->stop, tokens, MPI_Wtime() - start);
+    if (st == LRP_OK) lrp_progress_advance(control->progress, 1);
+    if (st == LRP_OK && lrp_stop_checkpoint(control->stop)) st = lrp_scorebook_flush(book);
   }
-  if (st != LRP_OK) lrp_deal_stop(deal);
+  if (st > LRP_STOPPED) lrp_deal_stop(deal);
   const lrp_status flushed = lrp_scorebook_flush(book); /* what is done stays done */
   return st > flushed ? st : flushed;
 }
 
 lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_topology *topo,
-                              lrp_progress *progress) {
+                              lrp_control *control) {
   const size_t n = (size_t)book->n_blocks + 1;
   bool *todo = calloc(n, sizeof *todo);
   double *cost = calloc(n, sizeof *cost);
@@ -119,8 +139,11 @@ lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_t
   if (st == LRP_OK) st = lrp_deal_create(topo, cost, todo, NULL, book->n_blocks, &deal);
   if (st == LRP_OK) {
     lrp_log("evaluate: %lld of %lld blocks to do", (long long)n_todo, (long long)book->n_blocks);
-    lrp_progress_begin(progress, "evaluate", book->n_blocks, book->n_blocks - n_todo);
-    st = lrp_agree(work(&s, book, store, deal, progress), topo->comm);
+    lrp_progress_begin(control->progress, "evaluate", book->n_blocks, book->n_blocks - n_todo);
+    learn(book, control->stop, topo->threads);
+    st = work(&s, book, store, deal, control);
+    lrp_watch_wait(control->watch, "evaluate: wait for the other process ranks");
+    st = lrp_agree(st, topo->comm);
     lrp_deal_destroy(&deal);
   }
   if (st == LRP_OK) st = lrp_scorebook_refresh(book);

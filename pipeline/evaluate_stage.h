@@ -3,14 +3,15 @@
 #ifndef LRP_PIPELINE_EVALUATE_STAGE_H
 #define LRP_PIPELINE_EVALUATE_STAGE_H
 
-#include "pipeline/progress.h"
+#include "pipeline/control.h"
 #include "pipeline/scorebook.h"
 #include "pipeline/store.h"
 
 /** Score and store what is missing. Collective over topo->comm. Blocks are dealt to nodes by tokens
  *  and taken one by one within a node, configuration by configuration.
- *  @return LRP_OK, LRP_ERR_DATA, LRP_ERR_IO, LRP_ERR_MEM, LRP_ERR_BUG; the same everywhere */
+ *  @return LRP_OK, LRP_STOPPED (control->stop), LRP_ERR_DATA, LRP_ERR_IO, LRP_ERR_MEM, LRP_ERR_BUG;
+ * the same everywhere */
 lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_topology *topo,
-                              lrp_progress *progress);
+                              lrp_control *control);
 
 #endif

@@ -10,6 +10,7 @@
 #include "pipeline/run.h"
 #include "pipeline/show_plan.h"
 #include "pipeline/space.h"
+#include "pipeline/stop.h"
 
 /* ROMIO: Open MPI's own MPI-IO deadlocks and loses data with some access patterns (hdf5 #1227). */
 static void prepare_mpi(void) {
@@ -53,6 +54,7 @@ static lrp_status command(const lrp_options *options) {
 int main(int argc, char **argv) {
   lrp_options options;
 
+  lrp_stop_install();       /* first: mpirun may forward a signal at any moment */
   signal(SIGPIPE, SIG_IGN); /* a closed stdout does not end a run */
   lrp_status st = lrp_options_parse(argc, argv, &options);
   if (st == LRP_OK && options.command == LRP_CMD_RUN) {

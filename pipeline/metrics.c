@@ -1,16 +1,11 @@
 #include "pipeline/metrics.h"
 
 #include <math.h>
+#include <stdlib.h>
 
-static const char *const names[LRP_METRICS] = {"acc", "acc_norm", "acc_bytes"};
+#include "pipeline/bootstrap.h"
 
-const char *lrp_metric_name(int metric) {
-  return names[metric];
-}
-
-int lrp_task_metrics(const lrp_task *task) {
-  return task->kind->has_norm ? LRP_METRICS : 1;
-}
+/* ---- values of documents ---- */
 
 /* Log-likelihood per unit of length. An empty choice never wins, as in the harness (ll / 0). */
 static double per_length(double ll, int64_t length) {
@@ -30,30 +25,212 @@ static int argmax(const double *ll, const int64_t *lengths, int n) {
   return best;
 }
 
-void lrp_doc_metrics(const lrp_doc *doc, const double *ll, double values[LRP_METRICS]) {
-  const int64_t *lengths[LRP_METRICS] = {NULL, doc->chars, doc->bytes};
-  for (int m = 0; m < LRP_METRICS; m++) {
-    values[m] = argmax(ll, lengths[m], doc->n) == doc->gold ? 1.0 : 0.0;
-  }
+static lrp_value right(const lrp_doc *doc, const double *ll, const int64_t *lengths) {
+  return (lrp_value){argmax(ll, lengths, doc->n) == doc->gold ? 1.0 : 0.0, 1.0};
 }
 
-void lrp_task_means(const lrp_task *task, const double *ll, lrp_mean means[LRP_METRICS]) {
-  const double n = (double)task->n_docs;
-  double sum[LRP_METRICS] = {0}, squares[LRP_METRICS] = {0}, values[LRP_METRICS];
+static lrp_value acc(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return right(doc, ll, NULL);
+}
 
-  for (int64_t i = 0; i < task->n_docs; i++) {
-    lrp_doc_metrics(&task->docs[i], ll + task->docs[i].first, values);
-    for (int m = 0; m < LRP_METRICS; m++) sum[m] += values[m];
+static lrp_value acc_norm(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return right(doc, ll, doc->chars);
+}
+
+static lrp_value acc_bytes(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return right(doc, ll, doc->bytes);
+}
+
+/* exp(ll - max): the likelihoods themselves are too small for a double. */
+static lrp_value truth_mass(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  const double most = ll[argmax(ll, NULL, doc->n)];
+  double all = 0.0, truth = 0.0;
+  (void)greedy;
+  for (int c = 0; c < doc->n; c++) {
+    const double p = exp(ll[c] - most);
+    all += p;
+    if (doc->truth[c]) truth += p;
   }
-  for (int64_t i = 0; i < task->n_docs; i++) {
-    lrp_doc_metrics(&task->docs[i], ll + task->docs[i].first, values);
-    for (int m = 0; m < LRP_METRICS; m++) {
-      const double d = values[m] - sum[m] / n;
-      squares[m] += d * d;
+  return (lrp_value){truth / all, 1.0};
+}
+
+static lrp_value first_ll(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)doc;
+  (void)greedy;
+  return (lrp_value){ll[0], 1.0};
+}
+
+static lrp_value first_greedy(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)doc;
+  (void)ll;
+  return (lrp_value){greedy[0] ? 1.0 : 0.0, 1.0};
+}
+
+static double total(const lrp_doc *doc, const double *ll) {
+  double sum = 0.0;
+  for (int w = 0; w < doc->n; w++) sum += ll[w];
+  return sum;
+}
+
+static lrp_value per_word(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return (lrp_value){total(doc, ll), (double)doc->words};
+}
+
+static lrp_value per_byte(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return (lrp_value){total(doc, ll), (double)doc->text_bytes};
+}
+
+static lrp_value per_token(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return (lrp_value){total(doc, ll), (double)doc->scored_tokens};
+}
+
+/* ---- tables ---- */
+
+const lrp_metrics lrp_accuracy = {1, {{"acc", LRP_MEAN, true, acc}}};
+
+const lrp_metrics lrp_accuracies = {3,
+                                    {{"acc", LRP_MEAN, true, acc},
+                                     {"acc_norm", LRP_MEAN, true, acc_norm},
+                                     {"acc_bytes", LRP_MEAN, true, acc_bytes}}};
+
+const lrp_metrics lrp_truth_mass = {1, {{"acc", LRP_MEAN, true, truth_mass}}};
+
+const lrp_metrics lrp_last_word = {
+    2, {{"perplexity", LRP_PERPLEXITY, false, first_ll}, {"acc", LRP_MEAN, true, first_greedy}}};
+
+const lrp_metrics lrp_text_perplexities = {
+    3,
+    {{"word_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_word},
+     {"byte_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_byte},
+     {"bits_per_byte", LRP_BITS_PER_BYTE, false, per_byte}}};
+
+const lrp_metrics lrp_token_perplexities = {
+    3,
+    {{"token_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_token},
+     {"nll_per_token", LRP_NLL, false, per_token},
+     {"tokens", LRP_TOTAL, true, per_token}}};
+
+const char *lrp_aggregation_name(lrp_aggregation aggregation) {
+  static const char *const names[] = {
+      [LRP_MEAN] = "mean",
+      [LRP_PERPLEXITY] = "perplexity",
+      [LRP_WEIGHTED_PERPLEXITY] = "weighted_perplexity",
+      [LRP_BITS_PER_BYTE] = "bits_per_byte",
+      [LRP_NLL] = "nll",
+      [LRP_TOTAL] = "total",
+  };
+  return names[aggregation];
+}
+
+bool lrp_aggregation_has_error(lrp_aggregation aggregation) {
+  return aggregation == LRP_MEAN || aggregation == LRP_PERPLEXITY;
+}
+
+/* ---- from documents to tasks ---- */
+
+static double sum_of(const double *x, int64_t n) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < n; i++) sum += x[i];
+  return sum;
+}
+
+static double error_of_mean(const double *x, int64_t n) {
+  const double mean = sum_of(x, n) / (double)n;
+  double squares = 0.0;
+  for (int64_t i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);
+  return n > 1 ? sqrt(squares / (double)(n - 1)) / sqrt((double)n) : NAN;
+}
+
+static lrp_status perplexity(const double *x, int64_t n, lrp_estimate *out) {
+  out->value = exp(-sum_of(x, n) / (double)n);
+  return lrp_bootstrap_perplexity(x, n, LRP_BOOTSTRAP_REPLICATES, &out->stderr_);
+}
+
+/* x, n values with the sum of their weights -> one number. */
+static lrp_status aggregate(lrp_aggregation aggregation, const double *x, int64_t n, double weight,
+                            lrp_estimate *out) {
+  const double sum = sum_of(x, n), nll = -sum / weight;
+
+  *out = (lrp_estimate){NAN, NAN};
+  if (n == 0) return LRP_OK;
+  switch (aggregation) {
+    case LRP_MEAN:
+      *out = (lrp_estimate){sum / (double)n, error_of_mean(x, n)};
+      break;
+    case LRP_PERPLEXITY:
+      return perplexity(x, n, out);
+    case LRP_WEIGHTED_PERPLEXITY:
+      out->value = exp(nll);
+      break;
+    case LRP_BITS_PER_BYTE:
+      out->value = nll / log(2.0);
+      break;
+    case LRP_NLL:
+      out->value = nll;
+      break;
+    case LRP_TOTAL:
+      out->value = weight;
+      break;
+  }
+  return LRP_OK;
+}
+
+lrp_value lrp_doc_value(const lrp_scores *scores, const lrp_metric *metric, const lrp_doc *doc) {
+  return metric->of(doc, scores->ll + doc->first, scores->greedy + doc->first);
+}
+
+lrp_status lrp_scores_estimate(lrp_scores *scores) {
+  const lrp_task *task = scores->task;
+  const lrp_metrics *metrics = task->kind->metrics;
+  const size_t bytes = ((size_t)task->n_docs + 1) * sizeof(double);
+  double *x = malloc(bytes);
+  lrp_status st = x ? LRP_OK : lrp_fail_memory(bytes, "the values of documents");
+
+  for (int m = 0; m < metrics->n && st == LRP_OK; m++) {
+    const lrp_metric *metric = &metrics->metric[m];
+    double weight = 0.0;
+    for (int64_t i = 0; i < task->n_docs; i++) {
+      const lrp_value value = lrp_doc_value(scores, metric, &task->docs[i]);
+      x[i] = value.x;
+      weight += value.weight;
     }
+    st = aggregate(metric->aggregation, x, task->n_docs, weight, &scores->estimate[m]);
   }
-  for (int m = 0; m < LRP_METRICS; m++) {
-    means[m].mean = n > 0 ? sum[m] / n : NAN;
-    means[m].stderr_ = n > 1 ? sqrt(squares[m] / (n - 1)) / sqrt(n) : NAN;
+  free(x);
+  return st;
+}
+
+/* ---- from tasks to groups ---- */
+
+static lrp_estimate pool(const lrp_task_group *group, int m, const lrp_scores *scores, int n) {
+  double docs = 0.0, sum = 0.0, squares = 0.0, tasks = 0.0;
+  for (int t = 0; t < n; t++) {
+    const lrp_estimate e = scores[t].estimate[m];
+    const double size = (double)scores[t].task->n_docs;
+    if (!lrp_task_group_within(scores[t].task->kind->group, group)) continue;
+    tasks += 1.0;
+    docs += size;
+    sum += size * e.value;
+    squares += (size - 1) * e.stderr_ * e.stderr_ * size;
   }
+  return (lrp_estimate){sum / docs, sqrt(squares / (docs - tasks) / docs)};
+}
+
+lrp_group_scores lrp_group_estimate(const lrp_task_group *group, const lrp_scores *scores, int n) {
+  lrp_group_scores result = {0};
+  for (int t = 0; t < n; t++) {
+    if (!lrp_task_group_within(scores[t].task->kind->group, group)) continue;
+    result.metrics = scores[t].task->kind->metrics;
+    result.n_docs += scores[t].task->n_docs;
+  }
+  for (int m = 0; result.metrics && m < result.metrics->n; m++) {
+    result.estimate[m] = pool(group, m, scores, n);
+  }
+  return result;
 }

@@ -1,31 +1,96 @@
 /** @file pipeline/metrics.h
- *  Log-likelihoods of requests -> metrics of documents -> means with standard errors. */
+ *  Log-likelihoods of requests -> values of documents -> metrics of tasks and groups with standard
+ *  errors. */
 #ifndef LRP_PIPELINE_METRICS_H
 #define LRP_PIPELINE_METRICS_H
 
 #include "pipeline/tasks.h"
 
-/** acc, acc_norm (by characters), acc_bytes (by UTF-8 bytes). */
-enum { LRP_METRIC_ACC, LRP_METRIC_ACC_NORM, LRP_METRIC_ACC_BYTES, LRP_METRICS };
+/** Most metrics of a task. */
+enum { LRP_METRICS = 3 };
 
-/** "acc", "acc_norm", "acc_bytes". Local. */
-const char *lrp_metric_name(int metric);
+/** How the values (x, weight) of documents become one number; sums are over documents. */
+typedef enum {
+  LRP_MEAN,                /* of x */
+  LRP_PERPLEXITY,          /* exp(-mean of x) */
+  LRP_WEIGHTED_PERPLEXITY, /* exp(-sum x / sum weight) */
+  LRP_BITS_PER_BYTE,       /* -sum x / sum weight / ln 2 */
+  LRP_NLL,                 /* -sum x / sum weight */
+  LRP_TOTAL                /* sum weight */
+} lrp_aggregation;
 
-/** Number of metrics that a task reports: 1, or LRP_METRICS with has_norm. Local. */
-int lrp_task_metrics(const lrp_task *task);
-
-/** Metrics of one document from ll[doc->n], its requests' log-likelihoods: 1 if the largest ll, or
- *  ll per character, or ll per byte, is that of gold, else 0. Local. The lowest index wins ties; an
- *  empty choice never wins by length. */
-void lrp_doc_metrics(const lrp_doc *doc, const double *ll, double values[LRP_METRICS]);
+/** What a metric says of one document. */
+typedef struct {
+  double x, weight;
+} lrp_value;
 
 typedef struct {
-  double mean,
-      stderr_; /* sqrt(sum (x - mean)^2 / (n - 1)) / sqrt(n), NaN if n < 2; mean NaN if n = 0 */
-} lrp_mean;
+  const char *name; /* "acc" */
+  lrp_aggregation aggregation;
+  bool higher_is_better;
+  /** From the log-likelihoods and greedy flags of the document's doc->n requests. */
+  lrp_value (*of)(const lrp_doc *doc, const double *ll, const uint8_t *greedy);
+} lrp_metric;
 
-/** Means over all documents and their standard errors; ll are the log-likelihoods of all requests
- * of task. Local. Metrics that the task does not report (lrp_task_metrics) are filled, too. */
-void lrp_task_means(const lrp_task *task, const double *ll, lrp_mean means[LRP_METRICS]);
+/** The metrics of a task kind. */
+struct lrp_metrics {
+  int n;
+  lrp_metric metric[LRP_METRICS];
+};
+
+/** acc: 1 if the largest ll is that of gold, else 0. The lowest index wins ties. */
+extern const lrp_metrics lrp_accuracy;
+/** acc, and acc_norm and acc_bytes by ll per character and per UTF-8 byte of the choice; an empty
+ *  choice never wins by length. */
+extern const lrp_metrics lrp_accuracies;
+/** acc: the share of the true choices in sum exp(ll). */
+extern const lrp_metrics lrp_truth_mass;
+/** perplexity of the one request, and acc: whether it is greedy. */
+extern const lrp_metrics lrp_last_word;
+/** word_perplexity, byte_perplexity, bits_per_byte. */
+extern const lrp_metrics lrp_text_perplexities;
+/** token_perplexity, nll_per_token, tokens. */
+extern const lrp_metrics lrp_token_perplexities;
+
+/** "mean", "perplexity", ... as the harness calls it. Local. */
+const char *lrp_aggregation_name(lrp_aggregation aggregation);
+
+/** Whether values of this aggregation can have a standard error. Local. */
+bool lrp_aggregation_has_error(lrp_aggregation aggregation);
+
+/** A metric of a task or group. */
+typedef struct {
+  double value;   /* NaN if there is no document */
+  double stderr_; /* NaN: none ("N/A"), as of less than two documents */
+} lrp_estimate;
+
+/** The log-likelihoods of a task under a configuration, and what they amount to. */
+typedef struct {
+  const lrp_task *task;  /* borrowed */
+  const double *ll;      /* borrowed, n_requests */
+  const uint8_t *greedy; /* borrowed, n_requests */
+  lrp_estimate estimate[LRP_METRICS];
+} lrp_scores;
+
+/** Value of a metric of scores->task for a document of it. Local. */
+lrp_value lrp_doc_value(const lrp_scores *scores, const lrp_metric *metric, const lrp_doc *doc);
+
+/** Fill scores->estimate from the other members. Local. The standard error of a mean is sqrt(sum (x
+ *  - mean)^2 / (n - 1)) / sqrt(n), that of LRP_PERPLEXITY a bootstrap (pipeline/bootstrap.h; it
+ *  takes a second or two for 5000 documents).
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_scores_estimate(lrp_scores *scores);
+
+/** A group's documents and metrics, from those of its tasks. */
+typedef struct {
+  int64_t n_docs;
+  const lrp_metrics *metrics; /* of its tasks; NULL if there are none */
+  lrp_estimate estimate[LRP_METRICS];
+} lrp_group_scores;
+
+/** Scores of group from the n scores of all tasks, those of others included: means weighted by
+ *  documents n_i, and sqrt(sum((n_i - 1) se_i^2 n_i) / (sum n_i - m) / sum n_i) of m tasks. Local.
+ */
+lrp_group_scores lrp_group_estimate(const lrp_task_group *group, const lrp_scores *scores, int n);
 
 #endif

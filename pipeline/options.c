@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "io/base/file.h"
+#include "pipeline/stop.h"
 
 /* ---- the tables ---- */
 
@@ -32,7 +33,14 @@ static const command_row commands[] = {
 };
 enum { n_commands = sizeof commands / sizeof commands[0] };
 
-typedef enum { OPTION_FLAG, OPTION_SET, OPTION_INTEGER, OPTION_FRACTION, OPTION_TEXT } option_type;
+typedef enum {
+  OPTION_FLAG,
+  OPTION_SET,
+  OPTION_INTEGER,
+  OPTION_FRACTION,
+  OPTION_DURATION,
+  OPTION_TEXT
+} option_type;
 
 typedef struct {
   const char *name;
@@ -54,6 +62,10 @@ static const option_row option_rows[] = {
     {"--set", "KEY=VALUE", OPTION_SET, 0, ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_PLAN), 0,
      "set a key of the job, VALUE as in YAML; repeatable"},
     {"--quiet", NULL, OPTION_FLAG, FIELD(quiet), ANY, 0, "only warnings and errors on stderr"},
+    {"--max-time", "TIME", OPTION_DURATION, FIELD(max_time_s), ONLY(LRP_CMD_RUN), 0,
+     "stop with exit code 75 before TIME has passed: SECONDS, MM:SS, HH:MM:SS, D-HH:MM:SS"},
+    {"--watchdog", "SECONDS", OPTION_INTEGER, FIELD(watchdog_s), ONLY(LRP_CMD_RUN), INT_MAX,
+     "end the run if a process rank gives no sign of life for so long (default 300)"},
     {"--ranks", "N", OPTION_INTEGER, FIELD(ranks), ONLY(LRP_CMD_PLAN), max_ranks,
      "process ranks to plan for (default 1)"},
     {"--layers", "LIST", OPTION_TEXT, FIELD(layers), ONLY(LRP_CMD_SPACE), 0,
@@ -132,6 +144,13 @@ static lrp_status read_integer(const option_row *o, const char *text, int64_t *v
   return LRP_OK;
 }
 
+static lrp_status read_duration(const option_row *o, const char *text, double *value) {
+  if (lrp_parse_duration(text, value) && *value > 0.0) return LRP_OK;
+  return lrp_fail(LRP_ERR_USAGE,
+                  "%s: expected SECONDS, MM:SS, HH:MM:SS or D-HH:MM:SS, got '%.100s'", o->name,
+                  text);
+}
+
 static lrp_status read_fraction(const option_row *o, const char *text, double *value) {
   char *end;
   const double v = strtod(text, &end);
@@ -162,6 +181,7 @@ static lrp_status read_value(const option_row *o, const char *text, lrp_options 
   if (o->type == OPTION_SET) return add_set(out, text);
   if (o->type == OPTION_INTEGER) return read_integer(o, text, (int64_t *)field);
   if (o->type == OPTION_FRACTION) return read_fraction(o, text, (double *)field);
+  if (o->type == OPTION_DURATION) return read_duration(o, text, (double *)field);
   if (*text == '\0') return lrp_fail(LRP_ERR_USAGE, "%s: an empty value", o->name);
   memcpy(field, &text, sizeof text);
   return LRP_OK;
@@ -264,7 +284,7 @@ lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out) {
   parse_state s = {.out = out};
   lrp_status st;
 
-  *out = (lrp_options){.ranks = 1};
+  *out = (lrp_options){.ranks = 1, .watchdog_s = 300};
   st = read_arguments(&s, argc, argv);
   out->quiet = is_given(&s, "--quiet");
   if (st == LRP_OK && (is_given(&s, "--help") || is_given(&s, "--version"))) {

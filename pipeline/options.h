@@ -26,6 +26,8 @@ typedef struct {
   char **set;          /* owned array of borrowed "a.b=v" */
   int n_set;
   bool quiet;
+  double max_time_s;   /* run: time limit; 0: none */
+  int64_t watchdog_s;  /* run: seconds without a sign of life of a process rank */
   int64_t ranks;       /* plan: process ranks to plan for */
   const char *layers;  /* space: as in a job, "2,17,31"; NULL: not given */
   const char *tensors; /* space */

@@ -43,7 +43,8 @@ static json_t *settings_of(const lrp_study *study) {
   return json_pack("{s:I, s:o, s:I, s:s}", "num_fewshot", (json_int_t)job->evaluate.num_fewshot,
                    "limit",
                    job->evaluate.limit > 0 ? json_integer(job->evaluate.limit) : json_null(),
-                   "max_length", (json_int_t)study->max_length, "dtype", "float32");
+                   "max_length", (json_int_t)study->max_length, "dtype",
+                   lrp_dtype_name(study->eval_dtype));
 }
 
 static json_t *data_of(const lrp_study *study) {
@@ -52,8 +53,8 @@ static json_t *data_of(const lrp_study *study) {
     const lrp_task *task = &study->tasks[t];
     json_object_set_new(
         data, task->kind->name,
-        json_pack("{s:s, s:o, s:I, s:I}", "file", task->kind->file, "xxh3",
-                  lrp_json_hash(task->data.xxh3), "documents", (json_int_t)task->n_docs, "requests",
+        json_pack("{s:s, s:o, s:I, s:I}", "file", task->data->file, "xxh3",
+                  lrp_json_hash(task->data->rows.xxh3), "documents", (json_int_t)task->n_docs, "requests",
                   (json_int_t)task->n_requests));
   }
   return data;

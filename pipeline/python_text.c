@@ -1,5 +1,6 @@
 #include "pipeline/python_text.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -49,16 +50,20 @@ size_t lrp_text_rstrip(const char *text, size_t length) {
   return length;
 }
 
-char *lrp_text_strip(char *text) {
-  const size_t end = lrp_text_rstrip(text, strlen(text));
+size_t lrp_text_lstrip(const char *text, size_t length) {
   size_t start = 0;
-
-  while (start < end) {
+  while (start < length) {
     utf8proc_int32_t c;
-    const size_t n = next(text + start, end - start, &c);
+    const size_t n = next(text + start, length - start, &c);
     if (!is_space(c)) break;
     start += n;
   }
+  return start;
+}
+
+char *lrp_text_strip(char *text) {
+  const size_t end = lrp_text_rstrip(text, strlen(text));
+  const size_t start = lrp_text_lstrip(text, end);
   memmove(text, text + start, end - start);
   text[end - start] = '\0';
   return text;
@@ -104,4 +109,35 @@ int64_t lrp_text_code_points(const char *text) {
   int64_t count = 0;
   for (; *text; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
   return count;
+}
+
+int64_t lrp_text_pieces(const char *text) {
+  const size_t length = strlen(text);
+  int64_t pieces = 1;
+  for (size_t i = 0; i < length;) {
+    const size_t space = lrp_text_lstrip(text + i, length - i);
+    pieces += space > 0;
+    if (space == 0) {
+      utf8proc_int32_t c;
+      i += next(text + i, length - i, &c);
+    }
+    i += space;
+  }
+  return pieces;
+}
+
+void lrp_text_replace(char *text, const char *from, const char *to) {
+  const size_t from_length = strlen(from), to_length = strlen(to);
+  const char *in = text, *found;
+  char *out = text;
+
+  assert(from_length > 0 && to_length <= from_length);
+  while ((found = strstr(in, from))) {
+    const size_t before = (size_t)(found - in);
+    memmove(out, in, before);
+    memcpy(out + before, to, to_length);
+    out += before + to_length;
+    in = found + from_length;
+  }
+  memmove(out, in, strlen(in) + 1);
 }

@@ -14,6 +14,9 @@ char *lrp_text_format(const char *fmt, ...) __attribute__((format(printf, 1, 2))
  *  end. Local. */
 size_t lrp_text_rstrip(const char *text, size_t length);
 
+/** str.lstrip(): how many bytes of white space the first length bytes of text begin with. Local. */
+size_t lrp_text_lstrip(const char *text, size_t length);
+
 /** str.strip(), in place: white space removed at both ends. Local. Returns text. */
 char *lrp_text_strip(char *text);
 
@@ -22,6 +25,13 @@ char *lrp_text_strip(char *text);
  *  meet: a capital sigma at the end of a word becomes the medial one, and a first character whose
  *  title case is several characters (sharp s, ligatures: 48 in all) is mapped to a single one. */
 char *lrp_text_capitalize(const char *text);
+
+/** str.replace(from, to), in place; to is not longer than from, which is not empty. Local. */
+void lrp_text_replace(char *text, const char *from, const char *to);
+
+/** len(re.split(r"\s+", text)): pieces between runs of white space, empty ones at the ends
+ * included. Local. */
+int64_t lrp_text_pieces(const char *text);
 
 /** len(): number of code points. Local. */
 int64_t lrp_text_code_points(const char *text);

@@ -71,24 +71,52 @@ static lrp_status scores_read(const lrp_study *study, lrp_scorebook *book, int c
     uint8_t *greedy = NULL;
     st = lrp_scorebook_read(book, c * study->n_tasks + t, &ll, &greedy);
     scores[t] = (lrp_scores){.task = &study->tasks[t], .ll = ll, .greedy = greedy};
+    if (st == LRP_OK) st = lrp_scores_estimate(&scores[t]);
   }
   return st;
 }
 
-/* {"<task>/<metric>": value, "<task>/<metric>_stderr": value, ...} in column order. */
-static json_t *metrics_json(const lrp_scores *scores, int n) {
+/* A number of the trade-off: JSON has neither infinity nor NaN. */
+static json_t *number_or_null(double x) {
+  if (isfinite(x)) return json_real(x);
+  return isnan(x) ? json_null() : json_string(x > 0 ? "inf" : "-inf");
+}
+
+/* "<name>/<metric>": value, "<name>/<metric>_stderr": value, ... in the order of columns. */
+static void add_columns(json_t *columns, const char *name, const lrp_metrics *metrics,
+                        const lrp_estimate *estimates) {
+  char key[128];
+  for (int m = 0; m < metrics->n; m++) {
+    const lrp_metric *metric = &metrics->metric[m];
+    if (metric->aggregation == LRP_TOTAL) continue; /* a size, no score */
+    snprintf(key, sizeof key, "%s/%s", name, metric->name);
+    json_object_set_new(columns, key, number_or_null(estimates[m].value));
+    if (!lrp_aggregation_has_error(metric->aggregation)) continue;
+    snprintf(key, sizeof key, "%s/%s_stderr", name, metric->name);
+    json_object_set_new(columns, key, number_or_null(estimates[m].stderr_));
+  }
+}
+
+static void add_group_columns(json_t *columns, const lrp_study *study, const lrp_task_group *group,
+                              const lrp_scores *scores) {
+  for (int g = 0; g < study->n_groups; g++) {
+    if (!lrp_task_group_within(study->groups[g], group)) continue;
+    const lrp_group_scores pooled = lrp_group_estimate(study->groups[g], scores, study->n_tasks);
+    add_columns(columns, study->groups[g]->name, pooled.metrics, pooled.estimate);
+  }
+}
+
+/* Columns of what the job names; of a group those of its subgroups, but not of all its tasks. */
+static json_t *metrics_json(const lrp_study *study, const lrp_scores *scores) {
   json_t *columns = json_object();
-  for (int t = 0; t < n; t++) {
-    lrp_mean means[LRP_METRICS];
-    lrp_task_means(scores[t].task, scores[t].ll, means);
-    for (int m = 0; m < lrp_task_metrics(scores[t].task); m++) {
-      char name[128];
-      const char *task = scores[t].task->kind->name;
-      snprintf(name, sizeof name, "%s/%s", task, lrp_metric_name(m));
-      json_object_set_new(columns, name, json_real(means[m].mean));
-      snprintf(name, sizeof name, "%s/%s_stderr", task, lrp_metric_name(m));
-      json_object_set_new(columns, name,
-                          isnan(means[m].stderr_) ? json_null() : json_real(means[m].stderr_));
+  for (int i = 0; i < study->job.evaluate.n_tasks; i++) {
+    const char *name = study->job.evaluate.tasks[i];
+    const lrp_task_group *group = lrp_task_group_find(name);
+    if (group) add_group_columns(columns, study, group, scores);
+    for (int t = 0; t < study->n_tasks; t++) {
+      const lrp_task_kind *kind = study->tasks[t].kind;
+      if (strcmp(kind->name, name) != 0) continue;
+      add_columns(columns, name, kind->metrics, scores[t].estimate);
     }
   }
   return columns;
@@ -111,11 +139,13 @@ static lrp_status write_configuration(const lrp_study *study, lrp_scorebook *boo
       .max_length = study->max_length,
       .num_fewshot = study->job.evaluate.num_fewshot,
       .limit = study->job.evaluate.limit,
-      .dtype = "float32",
+      .dtype = lrp_dtype_name(study->eval_dtype),
       .bos = study->tokenizer && lrp_tokenizer_bos(study->tokenizer) >= 0 ? "<s>" : NULL,
       .seconds = seconds,
       .provenance = provenance,
       .size = size,
+      .groups = study->groups,
+      .n_groups = study->n_groups,
   };
   if (st == LRP_OK) st = lrp_results_write(dir, &info, scores, study->n_tasks);
   for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) st = lrp_samples_write(dir, &scores[t]);
@@ -134,7 +164,7 @@ static lrp_status add_row(const lrp_study *study, lrp_scorebook *book, int c,
 
   if (st == LRP_OK && book) st = scores_read(study, book, c, scores);
   if (st == LRP_OK && book) {
-    metrics = metrics_json(scores, study->n_tasks);
+    metrics = metrics_json(study, scores);
     st = write_configuration(study, book, c, scores, shown, provenance);
   }
   json_object_update(row, shown);

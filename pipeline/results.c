@@ -13,8 +13,14 @@
 /* Every function that makes a value returns NULL when out of memory; a container that is offered
  * NULL fails, too, so that one check at the end finds it. */
 
+static bool set(json_t *object, const char *key, json_t *value) {
+  return json_object_set_new(object, key, value) == 0;
+}
+
+/* JSON has no infinity: a perplexity that overflows is the text "inf". */
 static json_t *real_or_na(double x) {
-  return isfinite(x) ? json_real(x) : json_string("N/A");
+  if (isfinite(x)) return json_real(x);
+  return json_string(isnan(x) ? "N/A" : x > 0 ? "inf" : "-inf");
 }
 
 /* A path or token may hold bytes that are not UTF-8; those show as '?'. */
@@ -40,25 +46,32 @@ static json_t *copy_or_null(const json_t *value) {
   return NULL;
 }
 
-static json_t *task_results(const lrp_scores *scores, const lrp_results_info *info) {
-  const lrp_task *task = scores->task;
-  lrp_mean means[LRP_METRICS];
+/* Add "<metric>,none" and "<metric>_stderr,none" to object. */
+static bool set_estimates(json_t *object, const lrp_metrics *metrics,
+                          const lrp_estimate *estimates) {
   char key[64];
-  bool ok = true;
-  (void)info;
-
-  json_t *object = json_pack("{s:s, s:s, s:I}", "name", task->kind->name, "alias", task->kind->name,
-                             "sample_len", (json_int_t)task->n_docs);
-  lrp_task_means(task, scores->ll, means);
-  for (int m = 0; m < lrp_task_metrics(task); m++) {
-    snprintf(key, sizeof key, "%s,none", lrp_metric_name(m));
-    ok = ok && json_object_set_new(object, key, real_or_na(means[m].mean)) == 0;
-    snprintf(key, sizeof key, "%s_stderr,none", lrp_metric_name(m));
-    ok = ok && json_object_set_new(object, key, real_or_na(means[m].stderr_)) == 0;
+  for (int m = 0; m < metrics->n; m++) {
+    snprintf(key, sizeof key, "%s,none", metrics->metric[m].name);
+    if (!set(object, key, real_or_na(estimates[m].value))) return false;
+    snprintf(key, sizeof key, "%s_stderr,none", metrics->metric[m].name);
+    if (!set(object, key, real_or_na(estimates[m].stderr_))) return false;
   }
+  return true;
+}
+
+/* object if ok, else NULL and object is released. */
+static json_t *kept(json_t *object, bool ok) {
   if (ok) return object;
   json_decref(object);
   return NULL;
+}
+
+static json_t *task_results(const lrp_scores *scores, const lrp_results_info *info) {
+  const lrp_task *task = scores->task;
+  (void)info;
+  json_t *object = json_pack("{s:s, s:s, s:I}", "name", task->kind->name, "alias", task->kind->name,
+                             "sample_len", (json_int_t)task->n_docs);
+  return kept(object, set_estimates(object, task->kind->metrics, scores->estimate));
 }
 
 static json_t *task_subtasks(const lrp_scores *scores, const lrp_results_info *info) {
@@ -67,29 +80,55 @@ static json_t *task_subtasks(const lrp_scores *scores, const lrp_results_info *i
   return json_array();
 }
 
-static json_t *metric_list(const lrp_task *task) {
+static json_t *metric_list(const lrp_metrics *metrics) {
   json_t *list = json_array();
-  for (int m = 0; m < lrp_task_metrics(task); m++) {
-    json_t *metric = json_pack("{s:s, s:s, s:b}", "metric", lrp_metric_name(m), "aggregation",
-                               "mean", "higher_is_better", 1);
-    if (json_array_append_new(list, metric) == 0) continue;
-    json_decref(list);
-    return NULL;
+  bool ok = list;
+  for (int m = 0; ok && m < metrics->n; m++) {
+    const lrp_metric *metric = &metrics->metric[m];
+    ok = json_array_append_new(
+             list, json_pack("{s:s, s:s, s:b}", "metric", metric->name, "aggregation",
+                             lrp_aggregation_name(metric->aggregation), "higher_is_better",
+                             metric->higher_is_better)) == 0;
   }
-  return list;
+  return kept(list, ok);
+}
+
+static const char *output_type(lrp_output output) {
+  switch (output) {
+    case LRP_MULTIPLE_CHOICE:
+      return "multiple_choice";
+    case LRP_ROLLING:
+      return "loglikelihood_rolling";
+    case LRP_LOGLIKELIHOOD:
+    case LRP_TOKEN_WINDOWS:
+      break;
+  }
+  return "loglikelihood";
+}
+
+/* "test" of "ai2_arc/ARC-Easy/test.jsonl". */
+static void split_of(const lrp_task *task, char split[32]) {
+  const char *slash = strrchr(task->data->file, '/');
+  const char *name = slash ? slash + 1 : task->data->file;
+  snprintf(split, 32, "%.*s", (int)strcspn(name, "."), name);
 }
 
 static json_t *task_config(const lrp_scores *scores, const lrp_results_info *info) {
   const lrp_task_kind *kind = scores->task->kind;
-  char split_key[32];
+  char split[32], split_key[40];
+  char *description = lrp_task_description(kind);
+  if (!description) return NULL;
 
-  snprintf(split_key, sizeof split_key, "%s_split", kind->split);
-  return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:{s:f}}", "task",
-                   kind->name, "dataset_path", kind->dataset, "dataset_name", kind->subset,
-                   split_key, kind->split, "output_type", "multiple_choice", "description", "",
-                   "target_delimiter", " ", "fewshot_delimiter", "\n\n", "num_fewshot",
-                   (json_int_t)info->num_fewshot, "metric_list", metric_list(scores->task),
-                   "metadata", "version", kind->version);
+  split_of(scores->task, split);
+  snprintf(split_key, sizeof split_key, "%s_split", split);
+  json_t *config = json_pack(
+      "{s:s, s:s, s:s?, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:{s:f}}", "task", kind->name,
+      "dataset_path", kind->dataset, "dataset_name", kind->subset, split_key, split, "output_type",
+      output_type(kind->output), "description", description, "target_delimiter", " ",
+      "fewshot_delimiter", "\n\n", "num_fewshot", (json_int_t)info->num_fewshot, "metric_list",
+      metric_list(kind->metrics), "metadata", "version", kind->version);
+  free(description);
+  return config;
 }
 
 static json_t *task_version(const lrp_scores *scores, const lrp_results_info *info) {
@@ -102,44 +141,102 @@ static json_t *task_shots(const lrp_scores *scores, const lrp_results_info *info
   return json_integer(info->num_fewshot);
 }
 
-static json_t *task_higher(const lrp_scores *scores, const lrp_results_info *info) {
+static json_t *higher(const lrp_metrics *metrics) {
   json_t *object = json_object();
-  (void)info;
-  for (int m = 0; m < lrp_task_metrics(scores->task); m++) {
-    if (json_object_set_new(object, lrp_metric_name(m), json_true()) == 0) continue;
-    json_decref(object);
-    return NULL;
+  bool ok = object;
+  for (int m = 0; ok && m < metrics->n; m++) {
+    const lrp_metric *metric = &metrics->metric[m];
+    ok = set(object, metric->name, json_boolean(metric->higher_is_better));
   }
-  return object;
+  return kept(object, ok);
+}
+
+static json_t *task_higher(const lrp_scores *scores, const lrp_results_info *info) {
+  (void)info;
+  return higher(scores->task->kind->metrics);
 }
 
 static json_t *task_samples(const lrp_scores *scores, const lrp_results_info *info) {
   (void)info;
-  return json_pack("{s:I, s:I}", "original", (json_int_t)scores->task->data.count, "effective",
+  return json_pack("{s:I, s:I}", "original", (json_int_t)scores->task->available, "effective",
                    (json_int_t)scores->task->n_docs);
 }
 
-/* Sections of results.json that hold a value for each task. */
-static const struct {
+/* What a group's value is made from. */
+typedef struct {
+  const lrp_task_group *group;
+  lrp_group_scores scores;
+  const lrp_scores *tasks; /* of all groups */
+  int n_tasks;
+} group_info;
+
+static json_t *group_results(const group_info *g) {
+  json_t *object = json_pack("{s:s, s:s, s:I}", "alias", g->group->name, "name", g->group->name,
+                             "sample_len", (json_int_t)g->scores.n_docs);
+  json_t *counts = json_object();
+  bool ok = set_estimates(object, g->scores.metrics, g->scores.estimate);
+  for (int m = 0; ok && m < g->scores.metrics->n; m++) {
+    char key[64];
+    snprintf(key, sizeof key, "%s,none", g->scores.metrics->metric[m].name);
+    ok = set(counts, key, json_integer(g->scores.n_docs));
+  }
+  return kept(object, set(object, "sample_count", counts) && ok);
+}
+
+static json_t *group_subtasks(const group_info *g) {
+  json_t *list = json_array();
+  bool ok = list;
+  int n;
+  const lrp_task_group *groups = lrp_task_groups(&n);
+  for (int i = 0; i < n; i++) {
+    if (groups[i].parent != g->group) continue;
+    ok = ok && json_array_append_new(list, json_string(groups[i].name)) == 0;
+  }
+  for (int t = 0; t < g->n_tasks; t++) {
+    const lrp_task_kind *kind = g->tasks[t].task->kind;
+    if (kind->group != g->group) continue;
+    ok = ok && json_array_append_new(list, json_string(kind->name)) == 0;
+  }
+  return kept(list, ok);
+}
+
+static json_t *group_version(const group_info *g) {
+  return json_real(g->group->version);
+}
+
+static json_t *group_higher(const group_info *g) {
+  return higher(g->scores.metrics);
+}
+
+/* Sections of results.json, which hold a value for each task and for each group. */
+typedef struct {
   const char *name;
-  json_t *(*value)(const lrp_scores *scores, const lrp_results_info *info);
-} sections[] = {
-    {"results", task_results},   {"group_subtasks", task_subtasks},
-    {"configs", task_config},    {"versions", task_version},
-    {"n-shot", task_shots},      {"higher_is_better", task_higher},
-    {"n-samples", task_samples},
+  json_t *(*of_group)(const group_info *group);
+  json_t *(*of_task)(const lrp_scores *scores, const lrp_results_info *info);
+} section_kind;
+
+static const section_kind sections[] = {
+    {"results", group_results, task_results},          {"groups", group_results, NULL},
+    {"group_subtasks", group_subtasks, task_subtasks}, {"configs", NULL, task_config},
+    {"versions", group_version, task_version},         {"n-shot", NULL, task_shots},
+    {"higher_is_better", group_higher, task_higher},   {"n-samples", NULL, task_samples},
 };
 
-static json_t *section(size_t i, const lrp_results_info *info, const lrp_scores *scores,
-                       int n_scores) {
+static json_t *section(const section_kind *kind, const lrp_results_info *info,
+                       const lrp_scores *scores, int n_scores) {
   json_t *object = json_object();
-  for (int t = 0; t < n_scores; t++) {
-    json_t *value = sections[i].value(&scores[t], info);
-    if (json_object_set_new(object, scores[t].task->kind->name, value) == 0) continue;
-    json_decref(object);
-    return NULL;
+  bool ok = object;
+  for (int i = 0; ok && kind->of_group && i < info->n_groups; i++) {
+    const group_info g = {.group = info->groups[i],
+                          .scores = lrp_group_estimate(info->groups[i], scores, n_scores),
+                          .tasks = scores,
+                          .n_tasks = n_scores};
+    ok = set(object, g.group->name, kind->of_group(&g));
   }
-  return object;
+  for (int t = 0; ok && kind->of_task && t < n_scores; t++) {
+    ok = set(object, scores[t].task->kind->name, kind->of_task(&scores[t], info));
+  }
+  return kept(object, ok);
 }
 
 /* The harness's settings. The seeds are those that it would use; nothing here draws numbers. */
@@ -150,10 +247,6 @@ static json_t *run_config(const lrp_results_info *info) {
       (json_int_t)info->max_length, "batch_size", 1, "device", "cpu", "limit",
       info->limit < 0 ? json_null() : json_integer(info->limit), "bootstrap_iters", 100000,
       "random_seed", 0, "numpy_seed", 1234, "torch_seed", 1234, "fewshot_seed", 1234);
-}
-
-static bool set(json_t *object, const char *key, json_t *value) {
-  return json_object_set_new(object, key, value) == 0;
 }
 
 static bool set_run(json_t *root, const lrp_results_info *info) {
@@ -177,7 +270,8 @@ static json_t *make_results(const lrp_results_info *info, const lrp_scores *scor
   bool ok = root;
 
   for (size_t i = 0; ok && i < sizeof sections / sizeof sections[0]; i++) {
-    ok = set(root, sections[i].name, section(i, info, scores, n_scores));
+    if (!sections[i].of_task && info->n_groups == 0) continue; /* as the harness */
+    ok = set(root, sections[i].name, section(&sections[i], info, scores, n_scores));
   }
   if (ok && set_run(root, info)) return root;
   json_decref(root);

@@ -5,13 +5,6 @@
 
 #include "pipeline/metrics.h"
 
-/** Scores of one task under one configuration. */
-typedef struct {
-  const lrp_task *task;
-  const double *ll;      /* n_requests */
-  const uint8_t *greedy; /* n_requests */
-} lrp_scores;
-
 /** What results.json says besides the scores. All borrowed. */
 typedef struct {
   const char *configuration;
@@ -19,15 +12,17 @@ typedef struct {
   int64_t max_length;
   int64_t num_fewshot;
   int64_t limit;            /* -1: none */
-  const char *dtype;        /* of the forward pass: "float32" */
+  const char *dtype;        /* of the forward pass: "float32" or "bfloat16" */
   const char *bos;          /* text of the BOS token, or NULL */
   double seconds;           /* spent evaluating, over all attempts */
   const json_t *provenance; /* versions, BLAS kernel, command line, host, job, model hashes */
   const json_t *size;       /* parameters, reduction, ... of the configuration */
+  const lrp_task_group *const *groups; /* n_groups, each with all of its tasks among the scores */
+  int n_groups;
 } lrp_results_info;
 
-/** Write <dir>/results.json. Local. @return LRP_OK, LRP_ERR_CREATE, LRP_ERR_PERM, LRP_ERR_IO,
- *  LRP_ERR_MEM */
+/** Write <dir>/results.json from scores whose estimates are filled. Local. @return LRP_OK,
+ * LRP_ERR_CREATE, LRP_ERR_PERM, LRP_ERR_IO, LRP_ERR_MEM */
 lrp_status lrp_results_write(const char *dir, const lrp_results_info *info,
                              const lrp_scores *scores, int n_scores);
 

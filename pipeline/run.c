@@ -9,9 +9,9 @@
 #include "kernels/log.h"
 #include "kernels/threads.h"
 #include "pipeline/configure.h"
+#include "pipeline/control.h"
 #include "pipeline/decompose_stage.h"
 #include "pipeline/evaluate_stage.h"
-#include "pipeline/progress.h"
 #include "pipeline/provenance.h"
 #include "pipeline/report.h"
 
@@ -23,7 +23,7 @@ typedef struct {
   lrp_topology topo;
   lrp_study study;
   lrp_lock *lock;
-  lrp_progress *progress;
+  lrp_control control;
   json_t *provenance;
   lrp_store store;
   lrp_scorebook book;
@@ -54,7 +54,7 @@ static lrp_status open_output(run_state *run) {
   if (st == LRP_OK) st = lrp_lock_take(output, lock_wait_s, topo->comm, &run->lock);
   if (st == LRP_OK && topo->me == 0) st = open_log(&run->study);
   st = lrp_agree(st, topo->comm);
-  if (st == LRP_OK) st = lrp_progress_open(output, topo, &run->progress);
+  if (st == LRP_OK) st = lrp_progress_open(output, topo, &run->control.progress);
   return st;
 }
 
@@ -64,7 +64,8 @@ static void log_start(const run_state *run, int argc, char **argv) {
   for (int i = 0; i < argc && used < sizeof line; i++) {
     used += (size_t)snprintf(line + used, sizeof line - used, " %s", argv[i]);
   }
-  lrp_log("lrpipe %s, attempt %d:%s", LRP_VERSION, lrp_progress_attempt(run->progress), line);
+  lrp_log("lrpipe %s, attempt %d:%s", LRP_VERSION, lrp_progress_attempt(run->control.progress),
+          line);
   lrp_log("%d process ranks on %d nodes, %d threads each; BLAS kernel %s", run->topo.size,
           run->topo.n_nodes, run->topo.threads, lrp_blas_kernel());
   if (!lrp_blas_is_openmp()) {
@@ -91,12 +92,12 @@ static bool all_scored(const run_state *run) {
 static lrp_status decompose(run_state *run) {
   const lrp_topology *topo = &run->topo;
   lrp_status st = lrp_store_open(&run->study, topo, run->provenance,
-                                 lrp_progress_attempt(run->progress), &run->store);
+                                 lrp_progress_attempt(run->control.progress), &run->store);
   if (st != LRP_OK) return st;
   run->store_open = true;
   if (!all_stored(run)) {
     run->worked = true;
-    st = lrp_decompose_stage(&run->store, topo, run->progress);
+    st = lrp_decompose_stage(&run->store, topo, &run->control);
   }
   if (st == LRP_OK) st = lrp_agree(lrp_resolve_energy(&run->study, &run->store), topo->comm);
   return st;
@@ -105,12 +106,12 @@ static lrp_status decompose(run_state *run) {
 static lrp_status evaluate(run_state *run) {
   const lrp_topology *topo = &run->topo;
   lrp_status st = lrp_scorebook_open(&run->study, topo, run->provenance,
-                                     lrp_progress_attempt(run->progress), &run->book);
+                                     lrp_progress_attempt(run->control.progress), &run->book);
   if (st != LRP_OK) return st;
   run->book_open = true;
   if (all_scored(run)) return LRP_OK;
   run->worked = true;
-  return lrp_evaluate_stage(&run->book, &run->store, topo, run->progress);
+  return lrp_evaluate_stage(&run->book, &run->store, topo, &run->control);
 }
 
 /* Write the report where anything is new or a file is missing. Collective. */
@@ -150,7 +151,7 @@ static lrp_status close_run(run_state *run, lrp_status st) {
   if (run->book_open) closed[0] = lrp_scorebook_close(&run->book);
   if (run->store_open) closed[1] = lrp_store_close(&run->store);
   for (int i = 0; i < 2; i++) st = closed[i] > st ? closed[i] : st;
-  closed[2] = lrp_progress_close(&run->progress, st);
+  closed[2] = lrp_progress_close(&run->control.progress, st);
   if (topo->me == 0) closed[3] = lrp_log_close();
   for (int i = 2; i < 4; i++) st = closed[i] > st ? closed[i] : st;
   st = lrp_agree(st, topo->comm);
@@ -172,15 +173,21 @@ static void say_result(const run_state *run, lrp_status st) {
 
 lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **argv) {
   run_state run = {0};
+  const double start = MPI_Wtime();
   lrp_status st = lrp_topology_init(&run.topo, comm);
   if (st != LRP_OK) return st;
   lrp_log_init(run.topo.me, options->quiet);
-  st = lrp_study_open(options, &run.topo, &run.study);
+  st = lrp_watch_start(&run.topo, options->watchdog_s, &run.control.watch);
+  if (st == LRP_OK) st = lrp_study_open(options, &run.topo, &run.study);
   if (st == LRP_OK) {
     run.evaluates = run.study.n_tasks > 0;
     run.provenance = lrp_provenance(&run.study, &run.topo, argc, argv);
     if (!run.provenance) st = lrp_fail_memory(0, "the provenance");
     st = lrp_agree(st, comm);
+  }
+  if (st == LRP_OK) {
+    st = lrp_stop_create(run.study.job.output, options->max_time_s, start, &run.topo,
+                         &run.control.stop);
   }
   if (st == LRP_OK) {
     st = open_output(&run);
@@ -191,6 +198,8 @@ lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **a
     st = close_run(&run, st);
   }
   say_result(&run, st);
+  lrp_stop_destroy(&run.control.stop);
+  lrp_watch_stop(&run.control.watch);
   json_decref(run.provenance);
   lrp_study_close(&run.study);
   lrp_topology_free(&run.topo);

@@ -44,10 +44,17 @@ static void write_text(FILE *out, const char *text) {
   lrp_python_json_string(out, text, strlen(text));
 }
 
-/* {"gen_args_0": {"arg_0": context, "arg_1": continuation}, ...} */
-static void write_arguments(FILE *out, const lrp_request *requests, int n) {
+/* {"gen_args_0": {"arg_0": context, "arg_1": continuation}, ...}; of a text that is scored as a
+ * whole {"gen_args_0": {"arg_0": text}}; nothing of a window of tokens. */
+static void write_arguments(FILE *out, const lrp_task *task, const lrp_doc *doc) {
+  const lrp_request *requests = task->requests + doc->first;
   fputs(", \"arguments\": {", out);
-  for (int i = 0; i < n; i++) {
+  if (task->kind->output == LRP_ROLLING) {
+    fputs("\"gen_args_0\": {\"arg_0\": ", out);
+    write_text(out, doc->target);
+    putc('}', out);
+  }
+  for (int i = 0; i < doc->n && requests[i].context; i++) {
     fprintf(out, "%s\"gen_args_%d\": {\"arg_0\": ", i > 0 ? ", " : "", i);
     write_text(out, requests[i].context);
     fputs(", \"arg_1\": ", out);
@@ -72,18 +79,50 @@ static void write_answers(FILE *out, const char *key, const lrp_scores *scores, 
   putc(']', out);
 }
 
-static void write_metrics(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
-  const int n = lrp_task_metrics(scores->task);
-  double values[LRP_METRICS];
+/* One answer, the sum over the text's windows. Those are not the harness's: a key of our own. */
+static void write_rolling_answer(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
+  char text[lrp_repr_max];
+  double sum = 0.0;
+  for (int i = 0; i < doc->n; i++) sum += scores->ll[doc->first + i];
+  lrp_python_repr(sum, text);
+  fprintf(out, ", \"resps\": [[\"%s\"]], \"filtered_resps\": [\"%s\"]", text, text);
+  write_answers(out, "windows", scores, doc, false);
+}
+
+/* The value of a metric for a document: what its aggregation is over. */
+static void write_value(FILE *out, const lrp_scores *scores, const lrp_metric *metric,
+                        const lrp_doc *doc) {
+  const lrp_value value = lrp_doc_value(scores, metric, doc);
   char text[lrp_repr_max];
 
+  lrp_python_repr(value.x, text);
+  switch (metric->aggregation) {
+    case LRP_MEAN:
+    case LRP_PERPLEXITY:
+      fputs(text, out);
+      break;
+    case LRP_WEIGHTED_PERPLEXITY:
+    case LRP_BITS_PER_BYTE:
+    case LRP_NLL:
+      fprintf(out, "[%s, %.0f]", text, value.weight);
+      break;
+    case LRP_TOTAL:
+      fprintf(out, "%.0f", value.weight);
+      break;
+  }
+}
+
+static void write_metrics(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
+  const lrp_metrics *metrics = scores->task->kind->metrics;
+
   fputs(", \"filter\": \"none\", \"metrics\": [", out);
-  for (int m = 0; m < n; m++) fprintf(out, "%s\"%s\"", m > 0 ? ", " : "", lrp_metric_name(m));
+  for (int m = 0; m < metrics->n; m++) {
+    fprintf(out, "%s\"%s\"", m > 0 ? ", " : "", metrics->metric[m].name);
+  }
   putc(']', out);
-  lrp_doc_metrics(doc, scores->ll + doc->first, values);
-  for (int m = 0; m < n; m++) {
-    lrp_python_repr(values[m], text);
-    fprintf(out, ", \"%s\": %s", lrp_metric_name(m), text);
+  for (int m = 0; m < metrics->n; m++) {
+    fprintf(out, ", \"%s\": ", metrics->metric[m].name);
+    write_value(out, scores, &metrics->metric[m], doc);
   }
 }
 
@@ -99,18 +138,29 @@ static lrp_status write_hashes(FILE *out, const lrp_doc *doc, const char *prompt
   return LRP_OK;
 }
 
-static lrp_status write_sample(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
-  const lrp_request *requests = scores->task->requests + doc->first;
+/* What the model is given first. */
+static const char *prompt_of(const lrp_task *task, const lrp_doc *doc) {
+  const char *context = task->requests[doc->first].context;
+  return context ? context : doc->target;
+}
 
-  fprintf(out, "{\"doc_id\": %" PRId64 ", \"doc\": ", doc->row);
+static lrp_status write_sample(FILE *out, const lrp_scores *scores, int64_t doc_id) {
+  const lrp_task *task = scores->task;
+  const lrp_doc *doc = &task->docs[doc_id];
+
+  fprintf(out, "{\"doc_id\": %" PRId64 ", \"doc\": ", doc_id);
   lrp_python_json(out, doc->shown, -1);
   fputs(", \"target\": ", out);
   write_text(out, doc->target);
-  write_arguments(out, requests, doc->n);
-  write_answers(out, "resps", scores, doc, true);
-  write_answers(out, "filtered_resps", scores, doc, false);
+  write_arguments(out, task, doc);
+  if (task->kind->output == LRP_ROLLING) {
+    write_rolling_answer(out, scores, doc);
+  } else {
+    write_answers(out, "resps", scores, doc, true);
+    write_answers(out, "filtered_resps", scores, doc, false);
+  }
   write_metrics(out, scores, doc);
-  const lrp_status st = write_hashes(out, doc, requests[0].context);
+  const lrp_status st = write_hashes(out, doc, prompt_of(task, doc));
   fputs("}\n", out);
   return st;
 }
@@ -121,7 +171,7 @@ static lrp_status write_samples(const char *path, const lrp_scores *scores) {
   if (st != LRP_OK) return st;
 
   for (int64_t i = 0; i < scores->task->n_docs && st == LRP_OK; i++) {
-    st = write_sample(writer.stream, scores, &scores->task->docs[i]);
+    st = write_sample(writer.stream, scores, i);
   }
   if (st == LRP_OK) return lrp_file_writer_commit(&writer);
   lrp_file_writer_discard(&writer);

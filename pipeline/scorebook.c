@@ -7,7 +7,7 @@
 #include "kernels/log.h"
 #include "pipeline/protocol.h"
 
-/* A block ends with the first document that brings it to this many tokens. */
+/* A block ends with the first document or window that brings it to this many tokens. */
 enum { block_tokens = 2048 };
 
 /* Longest time that a finished block waits for its journal record. */
@@ -29,10 +29,10 @@ static char *part_path(const lrp_study *study, const lrp_pair *pair, int part) {
   return NULL;
 }
 
-static int64_t doc_tokens(const lrp_task *task, const lrp_doc *doc) {
-  int64_t tokens = 0;
-  for (int r = 0; r < doc->n; r++) tokens += task->requests[doc->first + r].n_tokens;
-  return tokens;
+/* A block may end with request r of doc: the choices of a document share their context and stay
+ * together, windows of a text do not. */
+static bool may_cut(const lrp_task *task, const lrp_doc *doc, int r) {
+  return task->kind->output == LRP_ROLLING || r + 1 == doc->n;
 }
 
 /* Cut the requests of a pair's task into blocks; with blocks NULL only count them. */
@@ -40,12 +40,16 @@ static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
   lrp_block b = {.pair = pair};
   int64_t n = 0;
   for (int64_t d = 0; d < task->n_docs; d++) {
-    b.n += task->docs[d].n;
-    b.tokens += doc_tokens(task, &task->docs[d]);
-    if (b.tokens < block_tokens && d + 1 < task->n_docs) continue;
-    if (blocks) blocks[n] = b;
-    n++;
-    b = (lrp_block){.pair = pair, .first = b.first + b.n};
+    const lrp_doc *doc = &task->docs[d];
+    for (int r = 0; r < doc->n; r++) {
+      const bool last = doc->first + r + 1 == task->n_requests;
+      b.n++;
+      b.tokens += task->requests[doc->first + r].n_tokens;
+      if (!last && (b.tokens < block_tokens || !may_cut(task, doc, r))) continue;
+      if (blocks) blocks[n] = b;
+      n++;
+      b = (lrp_block){.pair = pair, .first = b.first + b.n};
+    }
   }
   return n;
 }

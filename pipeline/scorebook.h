@@ -1,9 +1,9 @@
 /** @file pipeline/scorebook.h
  *  The scores of a study in evaluation.h5, evaluation.2.h5, ...
  *
- *  A pair is a task under a configuration. Its requests are cut into blocks of whole documents, by
- *  tokens alone, so that the blocks do not depend on the process ranks; a block is the unit of
- *  work, of the journal, and of what a kill can lose. */
+ *  A pair is a task under a configuration. Its requests are cut into blocks of whole documents, or
+ *  of windows of a text, by tokens alone, so that the blocks do not depend on the process ranks; a
+ *  block is the unit of work, of the journal, and of what a kill can lose. */
 #ifndef LRP_PIPELINE_SCOREBOOK_H
 #define LRP_PIPELINE_SCOREBOOK_H
 

@@ -1,13 +1,22 @@
 /** @file pipeline/supported.h
- *  What a job may ask for beyond its syntax: tasks that exist, and settings that this version runs.
- */
+ *  What a job may ask for beyond its syntax: tasks that exist, and settings that this version and
+ *  the processors run. */
 #ifndef LRP_PIPELINE_SUPPORTED_H
 #define LRP_PIPELINE_SUPPORTED_H
 
+#include <mpi.h>
+
+#include "kernels/matrix.h"
 #include "pipeline/job.h"
 
 /** Refuse unknown tasks (with "did you mean") and settings that this version does not run; warn of
  *  those that it ignores. Local, deterministic. @return LRP_OK, LRP_ERR_JOB */
 lrp_status lrp_job_check_supported(const lrp_job *job);
+
+/** Type in which the forward pass multiplies. Collective over comm; *out is the same everywhere.
+ *  auto: bfloat16 when the weights are and every process rank's processor multiplies it, else
+ *  float32. @return LRP_OK; LRP_ERR_JOB if bfloat16 is wanted where a processor cannot */
+lrp_status lrp_eval_dtype_resolve(lrp_eval_dtype wanted, lrp_dtype weights, MPI_Comm comm,
+                                  lrp_dtype *out);
 
 #endif

@@ -8,10 +8,10 @@
 
 #include "io/base/file.h"
 #include "pipeline/python_text.h"
+#include "pipeline/task_parts.h"
 
-/* items with room for one more, or NULL (items stay as they are). */
-static void *grown(void *items, int64_t count, int64_t *capacity, size_t item_bytes,
-                   const char *what) {
+void *lrp_grown(void *items, int64_t count, int64_t *capacity, size_t item_bytes,
+                const char *what) {
   if (count < *capacity) return items;
   const int64_t wanted = *capacity > 0 ? 2 * *capacity : 64;
   void *more = realloc(items, (size_t)wanted * item_bytes);
@@ -27,6 +27,7 @@ static void free_doc(lrp_doc *doc) {
   free(doc->target);
   free(doc->chars);
   free(doc->bytes);
+  free(doc->truth);
   json_decref(doc->shown);
 }
 
@@ -36,36 +37,65 @@ static void free_request(lrp_request *request) {
   free(request->tokens);
 }
 
+static void release(lrp_dataset *data) {
+  if (!data || --data->users > 0) return;
+  lrp_jsonl_free(&data->rows);
+  free(data);
+}
+
 void lrp_task_free(lrp_task *task) {
   for (int64_t i = 0; i < task->n_docs; i++) free_doc(&task->docs[i]);
   for (int64_t i = 0; i < task->n_requests; i++) free_request(&task->requests[i]);
   free(task->docs);
   free(task->requests);
-  lrp_jsonl_free(&task->data);
+  release(task->data);
   *task = (lrp_task){0};
+}
+
+/* Append *doc, which is zeroed then, to the task; n choices. On failure it stays the caller's. */
+static lrp_status append_doc(lrp_task *task, lrp_doc *doc, const char *target, size_t n,
+                             json_t *shown) {
+  lrp_doc *docs =
+      lrp_grown(task->docs, task->n_docs, &task->docs_capacity, sizeof *docs, "documents");
+  if (!docs) return LRP_ERR_MEM;
+  task->docs = docs;
+
+  doc->first = task->n_requests;
+  doc->shown = json_incref(shown);
+  doc->target = strdup(target);
+  if (n > 0) doc->chars = calloc(n, sizeof *doc->chars);
+  if (n > 0) doc->bytes = calloc(n, sizeof *doc->bytes);
+  if (!doc->target || (n > 0 && (!doc->chars || !doc->bytes))) {
+    free_doc(doc);
+    return lrp_fail_memory(strlen(target) + 1 + 2 * n * sizeof *doc->chars, "a document");
+  }
+  task->docs[task->n_docs++] = *doc;
+  return LRP_OK;
 }
 
 lrp_status lrp_task_add_doc(lrp_task *task, int64_t row, size_t n, int64_t gold, const char *target,
                             json_t *shown) {
-  if (n == 0 || n > INT_MAX) return lrp_jsonl_fail(&task->data, row, "%zu choices", n);
+  const lrp_jsonl *data = &task->data->rows;
+  if (n == 0 || n > INT_MAX) return lrp_jsonl_fail(data, row, "%zu choices", n);
   if (gold < 0 || gold >= (int64_t)n) {
-    return lrp_jsonl_fail(&task->data, row,
-                          "the right answer is choice %" PRId64 ", expected 0 to %zu", gold, n - 1);
+    return lrp_jsonl_fail(data, row, "the right answer is choice %" PRId64 ", expected 0 to %zu",
+                          gold, n - 1);
   }
-  lrp_doc *docs = grown(task->docs, task->n_docs, &task->docs_capacity, sizeof *docs, "documents");
-  if (!docs) return LRP_ERR_MEM;
-  task->docs = docs;
+  lrp_doc doc = {.row = row, .n = (int)n, .gold = (int)gold};
+  return append_doc(task, &doc, target, n, shown);
+}
 
-  lrp_doc doc = {.row = row, .first = task->n_requests, .n = (int)n, .gold = (int)gold};
-  doc.target = strdup(target);
-  doc.chars = calloc(n, sizeof *doc.chars);
-  doc.bytes = calloc(n, sizeof *doc.bytes);
-  doc.shown = json_incref(shown);
-  if (!doc.target || !doc.chars || !doc.bytes) {
-    free_doc(&doc);
-    return lrp_fail_memory(strlen(target) + 1 + 2 * n * sizeof *doc.chars, "a document");
-  }
-  task->docs[task->n_docs++] = doc;
+lrp_status lrp_task_add_text(lrp_task *task, int64_t row, const char *text, json_t *shown) {
+  lrp_doc doc = {.row = row};
+  return append_doc(task, &doc, text, 0, shown);
+}
+
+static lrp_status append_request(lrp_task *task, const lrp_request *request) {
+  lrp_request *requests = lrp_grown(task->requests, task->n_requests, &task->requests_capacity,
+                                    sizeof *requests, "requests");
+  if (!requests) return LRP_ERR_MEM;
+  task->requests = requests;
+  task->requests[task->n_requests++] = *request;
   return LRP_OK;
 }
 
@@ -75,163 +105,135 @@ lrp_status lrp_task_add_request(lrp_task *task, const char *context, const char 
   const int64_t c = task->n_requests - doc->first;
   assert(c < doc->n);
 
-  lrp_request *requests = grown(task->requests, task->n_requests, &task->requests_capacity,
-                                sizeof *requests, "requests");
-  if (!requests) return LRP_ERR_MEM;
-  task->requests = requests;
-
   lrp_request request = {.context = strdup(context),
                          .continuation = lrp_text_format(" %s", choice)};
-  if (!request.context || !request.continuation) {
+  lrp_status st = request.context && request.continuation
+                      ? append_request(task, &request)
+                      : lrp_fail_memory(strlen(context) + strlen(choice) + 3, "a request");
+  if (st != LRP_OK) {
     free_request(&request);
-    return lrp_fail_memory(strlen(context) + strlen(choice) + 3, "a request");
+    return st;
   }
   doc->chars[c] = lrp_text_code_points(choice);
   doc->bytes[c] = (int64_t)strlen(choice);
-  task->requests[task->n_requests++] = request;
   return LRP_OK;
 }
 
-/* Tokenizes the requests of a task one after the other. */
-typedef struct {
-  const lrp_tokenizer *tok;
-  int64_t max_length;
-  lrp_tokens whole;      /* owned: context and continuation */
-  int64_t n_context;     /* so many tokens of whole are context */
-  lrp_tokens context;    /* owned: the last context */
-  const char *last_text; /* borrowed: what context was encoded from; choices share it */
-} coder;
-
-static lrp_status prepend(lrp_tokens *tokens, int32_t id) {
-  int32_t *ids = grown(tokens->ids, tokens->count, &tokens->capacity, sizeof *ids, "tokens");
-  if (!ids) return LRP_ERR_MEM;
-  tokens->ids = ids;
-  memmove(ids + 1, ids, (size_t)tokens->count * sizeof *ids);
-  ids[0] = id;
-  tokens->count++;
+lrp_status lrp_task_add_window(lrp_task *task, lrp_doc *doc, const int32_t *tokens,
+                               int64_t n_tokens, int64_t n_score) {
+  const size_t bytes = (size_t)n_tokens * sizeof *tokens;
+  lrp_request request = {.tokens = malloc(bytes), .n_tokens = n_tokens, .n_score = n_score};
+  if (!request.tokens) return lrp_fail_memory(bytes, "the tokens of a window");
+  memcpy(request.tokens, tokens, bytes);
+  const lrp_status st = append_request(task, &request);
+  if (st != LRP_OK) {
+    free_request(&request);
+    return st;
+  }
+  if (doc->n == 0) doc->first = task->n_requests - 1;
+  assert(doc->first + doc->n == task->n_requests - 1 && doc->n < INT_MAX);
+  doc->n++;
+  doc->scored_tokens += n_score;
   return LRP_OK;
 }
 
-/* No context: a token is needed in front that the model predicts the first one from. */
-static lrp_status encode_alone(coder *c, const lrp_jsonl *data, int64_t row,
-                               const char *continuation) {
-  const int32_t bos = lrp_tokenizer_bos(c->tok);
-  const int32_t prefix = bos >= 0 ? bos : lrp_tokenizer_eos(c->tok);
-  if (prefix < 0) {
-    return lrp_jsonl_fail(data, row, "the context is empty and %s has neither BOS nor EOS",
-                          lrp_tokenizer_file(c->tok));
+/* "evaluate.data: task x expects <dir>/<file>", or one of two. */
+static lrp_status fail_absent(const lrp_task_kind *kind, const lrp_task_source *source) {
+  char *first = lrp_path_join(source->dir, kind->files[0]);
+  char *second = kind->files[1] ? lrp_path_join(source->dir, kind->files[1]) : NULL;
+  lrp_status st = LRP_ERR_MEM;
+  if (first && (second || !kind->files[1])) {
+    st = lrp_fail(LRP_ERR_ABSENT, "evaluate.data: task %s expects %s%s%s", kind->name, first,
+                  second ? " or " : "", second ? second : "");
   }
-  lrp_status st =
-      lrp_tokenizer_encode(c->tok, continuation, strlen(continuation), false, &c->whole);
-  c->n_context = 1;
-  if (st != LRP_OK || (c->whole.count > 0 && c->whole.ids[0] == prefix)) return st;
-  return prepend(&c->whole, prefix);
-}
-
-/* White space at the end of the context counts as continuation. */
-static lrp_status encode_context(coder *c, const char *context) {
-  if (c->last_text && strcmp(c->last_text, context) == 0) return LRP_OK;
-  c->context.count = 0;
-  c->last_text = NULL;
-  const lrp_status st = lrp_tokenizer_encode(
-      c->tok, context, lrp_text_rstrip(context, strlen(context)), true, &c->context);
-  if (st == LRP_OK) c->last_text = context;
+  free(second);
+  free(first);
   return st;
 }
 
-/* Both texts with special tokens. The continuation is what follows as many tokens as the context
- * has, even if tokens merged across the boundary; the context keeps its own tokens. */
-static lrp_status encode_pair(coder *c, const char *context, const char *continuation) {
-  lrp_status st = encode_context(c, context);
-  if (st != LRP_OK) return st;
-  char *text = lrp_text_format("%s%s", context, continuation);
-  if (!text) return LRP_ERR_MEM;
-  st = lrp_tokenizer_encode(c->tok, text, strlen(text), true, &c->whole);
-  free(text);
-  c->n_context = c->context.count;
-  if (st == LRP_OK && c->n_context > 0 && c->n_context < c->whole.count) {
-    memcpy(c->whole.ids, c->context.ids, (size_t)c->n_context * sizeof *c->context.ids);
-  }
-  return st;
-}
-
-static lrp_status check_lengths(const coder *c, const lrp_jsonl *data, int64_t row,
-                                const char *continuation) {
-  const int64_t n_score = c->whole.count - c->n_context;
-  if (c->n_context < 1) return lrp_jsonl_fail(data, row, "the context has no tokens");
-  if (n_score < 1) {
-    return lrp_jsonl_fail(data, row, "the continuation \"%.80s\" has no tokens", continuation);
-  }
-  if (n_score > c->max_length) {
-    return lrp_jsonl_fail(data, row,
-                          "the continuation has %" PRId64
-                          " tokens, the model's input at most %" PRId64
-                          "; raise evaluate.max_length",
-                          n_score, c->max_length);
-  }
-  return LRP_OK;
-}
-
-/* The request's tokens: the last max_length + 1 of whole, as the last one is no input. */
-static lrp_status keep_tokens(const coder *c, lrp_request *request) {
-  const int64_t total = c->whole.count;
-  request->truncated = total - 1 > c->max_length;
-  request->n_tokens = request->truncated ? c->max_length + 1 : total;
-  request->n_score = total - c->n_context;
-  const size_t bytes = (size_t)request->n_tokens * sizeof *request->tokens;
-  request->tokens = malloc(bytes);
-  if (!request->tokens) return lrp_fail_memory(bytes, "the tokens of a request");
-  memcpy(request->tokens, c->whole.ids + (total - request->n_tokens), bytes);
-  return LRP_OK;
-}
-
-static lrp_status encode_request(coder *c, const lrp_jsonl *data, int64_t row,
-                                 lrp_request *request) {
-  c->whole.count = 0;
-  lrp_status st = request->context[0] == '\0'
-                      ? encode_alone(c, data, row, request->continuation)
-                      : encode_pair(c, request->context, request->continuation);
-  if (st == LRP_OK) st = check_lengths(c, data, row, request->continuation);
-  if (st == LRP_OK) st = keep_tokens(c, request);
-  return st;
-}
-
-static lrp_status encode_all(lrp_task *task, int64_t max_length, const lrp_tokenizer *tok) {
-  coder c = {.tok = tok, .max_length = max_length};
-  lrp_status st = LRP_OK;
-
-  for (int64_t i = 0; i < task->n_docs && st == LRP_OK; i++) {
-    const lrp_doc *doc = &task->docs[i];
-    for (int r = 0; r < doc->n && st == LRP_OK; r++) {
-      st = encode_request(&c, &task->data, doc->row, &task->requests[doc->first + r]);
-    }
-  }
-  lrp_tokens_free(&c.context);
-  lrp_tokens_free(&c.whole);
-  return st;
-}
-
-/* The file of a task: an absent one is named with the place where it belongs. */
-static lrp_status read_data(const lrp_task_kind *kind, const char *data_dir, lrp_jsonl *data) {
-  char *path = lrp_path_join(data_dir, kind->file);
-  if (!path) return LRP_ERR_MEM;
-  lrp_status st = lrp_jsonl_read(path, data);
-  if (st == LRP_ERR_ABSENT) {
-    lrp_failure_clear();
-    lrp_fail(st, "evaluate.data: task %s expects %s", kind->name, path);
+static lrp_status read_file(const char *file, const lrp_task_source *source, lrp_dataset **data) {
+  char *path = lrp_path_join(source->dir, file);
+  *data = calloc(1, sizeof **data);
+  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
+  if (!*data) st = lrp_fail_memory(sizeof **data, "a data file");
+  if (st == LRP_OK) st = lrp_jsonl_read(path, &(*data)->rows);
+  if (st == LRP_OK) {
+    (*data)->file = file;
+    (*data)->users = 1;
+  } else {
+    free(*data);
+    *data = NULL;
   }
   free(path);
   return st;
 }
 
-lrp_status lrp_task_load(const lrp_task_kind *kind, const char *data_dir, int64_t limit,
-                         int64_t max_length, const lrp_tokenizer *tok, lrp_task *out) {
-  *out = (lrp_task){.kind = kind};
-  lrp_status st = read_data(kind, data_dir, &out->data);
-  const int64_t rows = limit < 0 || limit > out->data.count ? out->data.count : limit;
+static lrp_dataset *find_loaded(const char *file, const lrp_task *loaded, int n_loaded) {
+  for (int i = 0; i < n_loaded; i++) {
+    if (strcmp(loaded[i].data->file, file) == 0) return loaded[i].data;
+  }
+  return NULL;
+}
 
-  for (int64_t i = 0; i < rows && st == LRP_OK; i++) st = kind->build(out, i);
-  if (st == LRP_OK) st = encode_all(out, max_length, tok);
+/* The first file of kind that is there. */
+static lrp_status find_data(const lrp_task_kind *kind, const lrp_task_source *source,
+                            const lrp_task *loaded, int n_loaded, lrp_dataset **data) {
+  for (int i = 0; i < 2 && kind->files[i]; i++) {
+    *data = find_loaded(kind->files[i], loaded, n_loaded);
+    if (*data) {
+      (*data)->users++;
+      return LRP_OK;
+    }
+    const lrp_status st = read_file(kind->files[i], source, data);
+    if (st != LRP_ERR_ABSENT) return st;
+    lrp_failure_clear();
+  }
+  return fail_absent(kind, source);
+}
+
+/* Whether a row is the task's. A file for this subject alone may lack the column. */
+static lrp_status is_ours(const lrp_task *task, int64_t row, bool *ours) {
+  const lrp_task_kind *kind = task->kind;
+  const lrp_jsonl *data = &task->data->rows;
+  const char *subject;
+
+  *ours = true;
+  if (!kind->by_subject) return LRP_OK;
+  if (task->data->file == kind->files[0] && !json_object_get(data->rows[row], "subject")) {
+    return LRP_OK;
+  }
+  const lrp_status st = lrp_jsonl_text(data, row, "subject", &subject);
+  *ours = st == LRP_OK && strcmp(subject, kind->subset) == 0;
+  return st;
+}
+
+static lrp_status build_docs(lrp_task *task, int64_t limit) {
+  const lrp_jsonl *data = &task->data->rows;
+  lrp_status st = LRP_OK;
+
+  if (!task->kind->build) return LRP_OK;
+  for (int64_t row = 0; st == LRP_OK && row < data->count; row++) {
+    bool ours;
+    st = is_ours(task, row, &ours);
+    if (st != LRP_OK || !ours) continue;
+    if (limit < 0 || task->available < limit) st = task->kind->build(task, row);
+    task->available++;
+  }
+  if (st == LRP_OK && task->available == 0) {
+    st = lrp_fail(LRP_ERR_DATA,
+                  "%s: no row has the subject %s, which task %s expects; add its rows, or the file "
+                  "%s beside it",
+                  data->path, task->kind->subset, task->kind->name, task->kind->files[0]);
+  }
+  return st;
+}
+
+lrp_status lrp_task_load(const lrp_task_kind *kind, const lrp_task_source *source,
+                         const lrp_task *loaded, int n_loaded, lrp_task *out) {
+  *out = (lrp_task){.kind = kind};
+  lrp_status st = find_data(kind, source, loaded, n_loaded, &out->data);
+  if (st == LRP_OK) st = build_docs(out, source->limit);
+  if (st == LRP_OK) st = lrp_task_encode(out, source);
   if (st != LRP_OK) lrp_task_free(out);
   return st;
 }

@@ -8,79 +8,115 @@
 #include "io/tokenizer/tokenizer.h"
 
 typedef struct lrp_task lrp_task;
+typedef struct lrp_metrics lrp_metrics; /* of pipeline/metrics.h */
+
+/** What is asked of the model, by the harness's names. */
+typedef enum {
+  LRP_MULTIPLE_CHOICE, /* a request per choice */
+  LRP_LOGLIKELIHOOD,   /* one request */
+  LRP_ROLLING,         /* a document is a text, its requests are the text's windows */
+  LRP_TOKEN_WINDOWS    /* all texts are one stream of tokens, a document is a full window of it */
+} lrp_output;
+
+/** Several tasks under one name, whose scores are the tasks' weighted by their documents. */
+typedef struct lrp_task_group {
+  const char *name; /* "mmlu_stem" */
+  double version;
+  const struct lrp_task_group *parent; /* "mmlu", or NULL */
+} lrp_task_group;
 
 /** What a task is, apart from its data. */
 typedef struct {
-  const char *name;    /* "arc_easy" */
-  const char *file;    /* below evaluate.data: "ai2_arc/ARC-Easy/test.jsonl" */
-  const char *dataset; /* Hugging Face path and name for results: "allenai/ai2_arc" */
-  const char *subset;  /* "ARC-Easy", or NULL */
-  const char *split;   /* "test" */
-  double version;      /* of the task in the harness */
-  bool has_norm;       /* acc_norm and acc_bytes besides acc */
-  /** Append the documents and requests of row i of task->data. */
+  const char *name;     /* "arc_easy" */
+  const char *files[2]; /* below evaluate.data: the first one that is there; [1] may be NULL */
+  const char *dataset;  /* Hugging Face path and name for results: "allenai/ai2_arc" */
+  const char *subset;   /* "ARC-Easy", or NULL */
+  double version;       /* of the task in the harness */
+  bool by_subject;      /* only the rows whose column subject is subset */
+  lrp_output output;
+  const lrp_metrics *metrics;
+  const lrp_task_group *group; /* or NULL */
+  /** Append the document and requests of row i of the data. NULL: LRP_TOKEN_WINDOWS. */
   lrp_status (*build)(lrp_task *task, int64_t row);
 } lrp_task_kind;
 
-/** log P(continuation | context). */
+/** log P(last n_score tokens | the tokens before them). */
 typedef struct {
-  char *context, *continuation; /* owned; as the harness shows them, before white space moves */
+  char *context, *continuation; /* owned; as the harness shows them, before white space moves; NULL
+                                   for a window */
   int32_t *tokens;              /* owned: context + continuation after left truncation */
   int64_t n_tokens, n_score;    /* n_score: tokens of the continuation, the last ones */
   bool truncated;
 } lrp_request;
 
-/** One document: its choices are the requests [first, first + n). */
+/** One document: its requests are [first, first + n), one per choice or window. */
 typedef struct {
-  int64_t row; /* of the data file: doc_id */
+  int64_t row; /* of the data file */
   int64_t first;
   int n;
-  int gold;       /* index of the right choice */
-  char *target;   /* owned: the harness's doc_to_target as text */
-  int64_t *chars; /* owned, n: code points of each choice, without the delimiter */
-  int64_t *bytes; /* owned, n: UTF-8 bytes of each choice */
-  json_t *shown;  /* owned reference: the document as the samples file shows it */
+  int gold;               /* index of the right choice */
+  char *target;           /* owned: the harness's doc_to_target as text; the text of LRP_ROLLING */
+  int64_t *chars, *bytes; /* owned, n: code points and UTF-8 bytes of each choice, without the
+                             delimiter; NULL if there are none */
+  bool *truth;            /* owned, n: which choices are true, if more than gold can be; or NULL */
+  int64_t words, text_bytes; /* of a text as read */
+  int64_t scored_tokens;     /* of all windows */
+  json_t *shown;             /* owned reference: the document as the samples file shows it */
 } lrp_doc;
+
+/** A data file, shared by the tasks that read it. */
+typedef struct {
+  const char *file; /* borrowed from the task kind */
+  lrp_jsonl rows;
+  int users;
+} lrp_dataset;
 
 struct lrp_task {
   const lrp_task_kind *kind;
-  lrp_jsonl data;
-  lrp_doc *docs; /* owned */
+  lrp_dataset *data; /* owned together with its other users */
+  int64_t available; /* documents that there are without a limit */
+  lrp_doc *docs;     /* owned; doc_id is the index */
   int64_t n_docs, docs_capacity;
   lrp_request *requests; /* owned */
   int64_t n_requests, requests_capacity;
 };
 
-/** The task called name, or NULL; all names for messages (n of them). Local. Defined with the table
- *  of tasks in task_list.c, where a further task is one row and one build function. */
+/** The tasks, n of them; the one called name, or NULL. Local. Defined with the table of tasks in
+ *  task_list.c, where a further task is one row and one build function. */
+const lrp_task_kind *lrp_task_kinds(int *n);
 const lrp_task_kind *lrp_task_find(const char *name);
+
+/** The groups, n of them, each before its members; the one called name, or NULL; whether group is
+ *  ancestor or one that ancestor contains. Local. */
+const lrp_task_group *lrp_task_groups(int *n);
+const lrp_task_group *lrp_task_group_find(const char *name);
+bool lrp_task_group_within(const lrp_task_group *group, const lrp_task_group *ancestor);
+
+/** Names of all tasks and groups, for messages, n of them. Local. */
 const char *const *lrp_task_names(int *n);
 
-/** Read the data of kind below data_dir, form documents and requests, tokenize. Local. On failure
- *  *out holds nothing.
- *  @param limit       first so many documents; -1: all
- *  @param max_length  T: model input length; the last T + 1 tokens of a request are kept
+/** What stands in front of every context, "" if nothing; freed by the caller, NULL (recorded as out
+ *  of memory). Local. */
+char *lrp_task_description(const lrp_task_kind *kind);
+
+/** What a task is loaded from. All borrowed. */
+typedef struct {
+  const char *dir;    /* evaluate.data */
+  int64_t limit;      /* first so many documents; -1: all */
+  int64_t max_length; /* T: model input length; the last T + 1 tokens of a request are kept */
+  const lrp_tokenizer *tok;
+} lrp_task_source;
+
+/** Read the data of kind, form documents and requests, tokenize. Local. On failure *out holds
+ *  nothing.
+ *  @param loaded  n_loaded tasks of the same source: a data file that one of them has is shared
  *  @return LRP_OK; LRP_ERR_ABSENT with the file that is expected; LRP_ERR_DATA with file:line (bad
- *          row, gold out of range, empty continuation, continuation longer than T); LRP_ERR_MEM */
-lrp_status lrp_task_load(const lrp_task_kind *kind, const char *data_dir, int64_t limit,
-                         int64_t max_length, const lrp_tokenizer *tok, lrp_task *out);
+ *          row, gold out of range, empty continuation, continuation longer than T) or if no row is
+ *          the task's; LRP_ERR_MEM */
+lrp_status lrp_task_load(const lrp_task_kind *kind, const lrp_task_source *source,
+                         const lrp_task *loaded, int n_loaded, lrp_task *out);
 
 /** Release everything and zero *task. Local; accepts a zeroed one. */
 void lrp_task_free(lrp_task *task);
-
-/** For build functions: append a document of n choices to task. Local.
- *  @param row     of task->data
- *  @param gold    index of the right choice
- *  @param target  the harness's doc_to_target as text; copied
- *  @param shown   the document as the samples file shows it; a reference is taken
- *  @return LRP_OK; LRP_ERR_DATA with file:line if there is no choice or gold is none; LRP_ERR_MEM
- */
-lrp_status lrp_task_add_doc(lrp_task *task, int64_t row, size_t n, int64_t gold, const char *target,
-                            json_t *shown);
-
-/** For build functions: append the next request of the last document, log P(" " + choice |
- *  context). Local. Both are copied; the document's chars and bytes are those of choice. Called n
- *  times after each lrp_task_add_doc. @return LRP_OK, LRP_ERR_MEM */
-lrp_status lrp_task_add_request(lrp_task *task, const char *context, const char *choice);
 
 #endif

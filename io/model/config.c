@@ -24,11 +24,13 @@ typedef struct {
   int64_t positions;
   int64_t window; /* sliding attention; 0: the family has none */
   bool biases;    /* attention_bias and mlp_bias mean something */
+  bool qkv_bias;  /* q, k and v have biases, whatever the file says */
 } family;
 
 static const family families[] = {
     {"LlamaForCausalLM", .positions = 2048, .biases = true},
-    {"MistralForCausalLM", .kv_heads = 8, .positions = 131072, .window = 4096}};
+    {"MistralForCausalLM", .kv_heads = 8, .positions = 131072, .window = 4096},
+    {"Qwen2ForCausalLM", .kv_heads = 32, .positions = 32768, .qkv_bias = true}};
 enum { n_families = sizeof families / sizeof *families };
 
 static const struct {
@@ -84,13 +86,17 @@ static lrp_status read_int(const document *d, const char *key, int64_t max, int6
   return st;
 }
 
+static lrp_status positive(const document *d, const char *name, const json_t *value, double *out) {
+  *out = json_number_value(value);
+  if (json_is_number(value) && isfinite(*out) && *out > 0.0) return LRP_OK;
+  return bad_value(d, name, value, "a number > 0");
+}
+
+/* *out is the default. */
 static lrp_status read_positive(const document *d, const json_t *object, const char *key,
                                 double *out) {
   const json_t *value = member(object, key);
-  if (!value) return LRP_OK; /* *out is the default */
-  *out = json_number_value(value);
-  if (json_is_number(value) && isfinite(*out) && *out > 0.0) return LRP_OK;
-  return bad_value(d, key, value, "a number > 0");
+  return value ? positive(d, key, value, out) : LRP_OK;
 }
 
 static lrp_status read_bool(const document *d, const char *key, bool *out) {
@@ -170,49 +176,105 @@ static lrp_status read_heads(const document *d, const family *f, lrp_llama_confi
   return LRP_OK;
 }
 
-/* A scaling changes every attention weight: what is not the default is refused, never ignored. */
-static lrp_status check_rope_type(const document *d, const char *key, const char *fallback) {
-  const json_t *object = member(d->root, key);
-  const json_t *type = member(object, "rope_type");
-  const char *text;
+/* An object that scales rotary frequencies. A scaling changes every attention weight: what is not
+ * known is refused, never ignored. */
+typedef struct {
+  const char *name; /* its key */
+  const json_t *object;
+} scaling_object;
 
-  if (!object) return LRP_OK;
-  if (!json_is_object(object)) return bad_value(d, key, object, "an object");
-  if (!type) type = member(object, "type");
-  text = type ? json_string_value(type) : fallback;
-  if (!text) {
-    return lrp_fail(LRP_ERR_DATA, "%s: %s: the scaling has no rope_type", d->path, key);
-  }
-  if (strcmp(text, "default") == 0) return LRP_OK;
-  return lrp_fail(LRP_ERR_DATA, "%s: %s: %.100s is not supported", d->path, key, text);
+/* The number name.key, which must be there. */
+static lrp_status need_scale(const document *d, const scaling_object *s, const char *key,
+                             double *out) {
+  const json_t *value = member(s->object, key);
+  char path[64];
+  snprintf(path, sizeof path, "%s.%s", s->name, key);
+  if (!value) return lrp_fail(LRP_ERR_DATA, "%s: key %s is missing", d->path, path);
+  return positive(d, path, value, out);
 }
 
+static lrp_status read_llama3(const document *d, const scaling_object *s, lrp_rope_scaling *out) {
+  lrp_status st = need_scale(d, s, "low_freq_factor", &out->low_freq_factor);
+  if (st == LRP_OK) st = need_scale(d, s, "high_freq_factor", &out->high_freq_factor);
+  if (st == LRP_OK) {
+    st = need_scale(d, s, "original_max_position_embeddings",
+                    &out->original_max_position_embeddings);
+  }
+  if (st == LRP_OK && out->low_freq_factor >= out->high_freq_factor) {
+    st = lrp_fail(LRP_ERR_DATA, "%s: %s: low_freq_factor %g must be below high_freq_factor %g",
+                  d->path, s->name, out->low_freq_factor, out->high_freq_factor);
+  }
+  return st;
+}
+
+/* Part of each head that is rotated: all of it in this family. */
+static lrp_status check_whole_rotation(const document *d, const json_t *object) {
+  static const char key[] = "partial_rotary_factor";
+  const json_t *value = member(object, key);
+  if (!value || (json_is_number(value) && json_number_value(value) == 1.0)) return LRP_OK;
+  return bad_value(d, key, value, "1, the one that is supported");
+}
+
+/* Scaling of d->root[name]; without a type it is fallback. */
+static lrp_status read_scaling(const document *d, const char *name, const char *fallback,
+                               lrp_rope_scaling *out) {
+  const scaling_object s = {name, member(d->root, name)};
+  const json_t *type = member(s.object, "rope_type");
+  if (!s.object) return LRP_OK;
+  if (!json_is_object(s.object)) return bad_value(d, name, s.object, "an object");
+  if (!type) type = member(s.object, "type");
+  const char *text = type ? json_string_value(type) : fallback;
+  if (!text) return lrp_fail(LRP_ERR_DATA, "%s: %s: the scaling has no rope_type", d->path, name);
+  lrp_status st = check_whole_rotation(d, s.object);
+  if (st != LRP_OK || strcmp(text, "default") == 0) return st;
+
+  const bool llama3 = strcmp(text, "llama3") == 0;
+  if (!llama3 && strcmp(text, "linear") != 0) {
+    return lrp_fail(LRP_ERR_DATA,
+                    "%s: %s: %.100s is not supported (supported: default, linear, llama3)", d->path,
+                    name, text);
+  }
+  out->type = llama3 ? LRP_ROPE_LLAMA3 : LRP_ROPE_LINEAR;
+  st = need_scale(d, &s, "factor", &out->factor);
+  return st == LRP_OK && llama3 ? read_llama3(d, &s, out) : st;
+}
+
+static bool same_scaling(const lrp_rope_scaling *a, const lrp_rope_scaling *b) {
+  return a->type == b->type && a->factor == b->factor && a->low_freq_factor == b->low_freq_factor &&
+         a->high_freq_factor == b->high_freq_factor &&
+         a->original_max_position_embeddings == b->original_max_position_embeddings;
+}
+
+/* rope_scaling, or rope_parameters of newer files, which hold rope_theta, too. */
 static lrp_status read_rope(const document *d, lrp_llama_config *c) {
-  lrp_status st = check_rope_type(d, "rope_scaling", NULL);
-  if (st == LRP_OK) st = check_rope_type(d, "rope_parameters", "default");
+  static const char old_name[] = "rope_scaling", new_name[] = "rope_parameters";
+  lrp_rope_scaling newer = {0};
+  const bool both = member(d->root, old_name) && member(d->root, new_name);
+  lrp_status st = check_whole_rotation(d, d->root);
+  if (st == LRP_OK) st = read_scaling(d, old_name, NULL, &c->rope_scaling);
+  if (st == LRP_OK) st = read_scaling(d, new_name, "default", &newer);
+  if (st == LRP_OK && both && !same_scaling(&c->rope_scaling, &newer)) {
+    st = lrp_fail(LRP_ERR_DATA, "%s: %s and %s contradict each other", d->path, old_name, new_name);
+  }
+  if (!member(d->root, old_name)) c->rope_scaling = newer;
   c->rope_theta = 10000.0;
   if (st == LRP_OK) st = read_positive(d, d->root, "rope_theta", &c->rope_theta);
   if (st == LRP_OK) {
-    st = read_positive(d, member(d->root, "rope_parameters"), "rope_theta", &c->rope_theta);
+    st = read_positive(d, member(d->root, new_name), "rope_theta", &c->rope_theta);
   }
   return st;
 }
 
-static lrp_status check_window(const document *d, const family *f, const lrp_llama_config *c) {
+/* Keys that a token attends to, itself included, where the family limits them. */
+static lrp_status read_window(const document *d, const family *f, lrp_llama_config *c) {
   const json_t *value = json_object_get(d->root, "sliding_window");
-  int64_t window;
-  lrp_status st;
-
-  if (f->window == 0 || json_is_null(value)) return LRP_OK;
-  st = read_integer(d, "sliding_window", 1, INT64_MAX, f->window, &window);
-  if (st == LRP_OK && window < c->max_position_embeddings) {
-    st = lrp_fail(LRP_ERR_DATA,
-                  "%s: sliding_window: %" PRId64
-                  " is not supported (supported: null, or at least "
-                  "max_position_embeddings %" PRId64 ")",
-                  d->path, window, c->max_position_embeddings);
+  bool used;
+  lrp_status st = read_bool(d, "use_sliding_window", &used); /* of Qwen2: in some layers only */
+  if (st == LRP_OK && used) {
+    st = bad_value(d, "use_sliding_window", json_true(), "false, the one that is supported");
   }
-  return st;
+  if (st != LRP_OK || f->window == 0 || json_is_null(value)) return st;
+  return read_integer(d, "sliding_window", 1, INT64_MAX, f->window, &c->sliding_window);
 }
 
 static lrp_status read_forward(const document *d, const family *f, lrp_config *out) {
@@ -225,10 +287,11 @@ static lrp_status read_forward(const document *d, const family *f, lrp_config *o
   out->llama.rms_norm_eps = 1e-6;
   if (st == LRP_OK) st = read_positive(d, d->root, "rms_norm_eps", &out->llama.rms_norm_eps);
   if (st == LRP_OK) st = read_rope(d, &out->llama);
-  if (st == LRP_OK) st = check_window(d, f, &out->llama);
+  if (st == LRP_OK) st = read_window(d, f, &out->llama);
   if (st == LRP_OK) st = read_bool(d, "tie_word_embeddings", &out->tie_word_embeddings);
   if (st == LRP_OK && f->biases) st = read_bool(d, "attention_bias", &out->attention_bias);
   if (st == LRP_OK && f->biases) st = read_bool(d, "mlp_bias", &out->mlp_bias);
+  out->qkv_bias = f->qkv_bias;
   return st;
 }
 
@@ -358,6 +421,7 @@ void lrp_config_tensor_path(const lrp_config *config, int layer, int tensor, cha
 }
 
 bool lrp_config_has_bias(const lrp_config *config, int tensor) {
+  if (tensor <= LRP_V_PROJ && config->qkv_bias) return true;
   return tensor <= LRP_O_PROJ ? config->attention_bias : config->mlp_bias;
 }
 

@@ -19,16 +19,18 @@ typedef struct {
   lrp_llama_config llama;
   bool tie_word_embeddings;
   bool attention_bias, mlp_bias;
+  bool qkv_bias;                      /* q, k and v have biases, o has not */
   int64_t bos_token_id, eos_token_id; /* -1 if absent; the first of a list */
 } lrp_config;
 
 /** Read and check DIR/config.json. Local. Keys that Hugging Face defaults may be absent or null.
- *  Known are LlamaForCausalLM, and MistralForCausalLM without a sliding window (null, or at least
- *  max_position_embeddings), which has the same weights and forward pass.
+ *  Known are LlamaForCausalLM, and what shares its weights' names and forward pass:
+ *  MistralForCausalLM (with or without a sliding window) and Qwen2ForCausalLM (without one).
  *  @return LRP_OK; LRP_ERR_ABSENT if dir or the file is not there; LRP_ERR_DATA for broken JSON, a
  *          missing key, a wrong type or an impossible value (hidden_size = 0, heads that do not
- *          divide, more than 65536 layers), an architecture or an option (rope_scaling, hidden_act)
- *          that lrpipe does not know: the message names file, key and value; LRP_ERR_PERM,
+ *          divide, more than 65536 layers), an architecture or an option (rope_scaling other than
+ *          linear and llama3, hidden_act) that lrpipe does not know: the message names file, key
+ *          and value; LRP_ERR_PERM,
  *          LRP_ERR_MEM, LRP_ERR_IO */
 lrp_status lrp_config_read(const char *dir, lrp_config *out);
 

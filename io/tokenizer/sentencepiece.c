@@ -150,6 +150,7 @@ static lrp_status read_piece(reader r, lrp_vocab *v) {
       if (st == LRP_OK) st = set_type(&r, &f, &piece);
     }
   }
+  piece.mergeable = piece.type == LRP_PIECE_NORMAL || piece.type == LRP_PIECE_USER_DEFINED;
   return st == LRP_OK ? lrp_vocab_append(v, &piece) : st;
 }
 
@@ -215,18 +216,44 @@ static lrp_status set_mark(const lrp_vocab *v, const char *file, const char *nam
   return LRP_OK;
 }
 
-lrp_status lrp_sentencepiece_read(char *data, size_t size, const char *file, lrp_vocab *v) {
+/* Pieces that are found in the raw text before all else. */
+static bool is_added(const lrp_piece *piece) {
+  return piece->type == LRP_PIECE_CONTROL || piece->type == LRP_PIECE_UNKNOWN ||
+         piece->type == LRP_PIECE_USER_DEFINED;
+}
+
+/* What the pieces do not say: added tokens, the prefix and the marks of Llama. */
+static lrp_status set_rules(lrp_rules *r) {
+  const size_t mark = LRP_SPACE_MARK_LENGTH;
+  lrp_status st = lrp_normalizer_add(&r->normalizer, NULL, 0, LRP_SPACE_MARK, mark);
+
+  if (st == LRP_OK) st = lrp_normalizer_add(&r->normalizer, " ", 1, LRP_SPACE_MARK, mark);
+  r->fuse_unk = r->byte_fallback = r->strip_space = true;
+  for (int32_t id = 0; id < r->vocab.count && st == LRP_OK; id++) {
+    const lrp_piece *piece = &r->vocab.pieces[id];
+    if (piece->mergeable && lrp_has_inner_mark(piece->text, piece->length)) r->joins_words = true;
+    if (!is_added(piece)) continue;
+    st = lrp_added_put(
+        &r->added,
+        &(lrp_added_token){.text = piece->text, .length = piece->length, .id = id,
+                           .special = piece->type != LRP_PIECE_USER_DEFINED});
+  }
+  return st == LRP_OK ? lrp_added_index(&r->added, &r->normalizer) : st;
+}
+
+lrp_status lrp_sentencepiece_read(char *data, size_t size, const char *file, lrp_rules *rules) {
   const unsigned char *bytes = (const unsigned char *)data;
   const reader r = {.file = file, .data = data, .at = bytes, .end = bytes + size};
   trainer t = {.model_type = model_unigram, .bos = 1, .eos = 2};
+  lrp_vocab *v = &rules->vocab;
   lrp_status st;
 
-  lrp_vocab_init(v);
+  lrp_rules_init(rules);
   v->data = data;
   st = read_model(r, v, &t);
   if (st == LRP_OK && v->count > 0) st = check_type(file, t.model_type);
   if (st == LRP_OK) st = lrp_vocab_index(v, file);
   if (st == LRP_OK) st = set_mark(v, file, "bos_id", t.bos, &v->bos);
   if (st == LRP_OK) st = set_mark(v, file, "eos_id", t.eos, &v->eos);
-  return st;
+  return st == LRP_OK ? set_rules(rules) : st;
 }

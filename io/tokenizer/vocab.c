@@ -3,13 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
-#include <xxhash.h>
-
-/* tag holds other bits of the hash than the slot's index: most misses need no look at the text. */
-struct lrp_slot {
-  uint32_t tag;
-  int32_t id; /* -1: empty */
-};
 
 void lrp_vocab_init(lrp_vocab *v) {
   memset(v, 0, sizeof *v);
@@ -18,8 +11,7 @@ void lrp_vocab_init(lrp_vocab *v) {
 }
 
 void lrp_vocab_free(lrp_vocab *v) {
-  free(v->slots);
-  free(v->added_lengths);
+  lrp_text_set_free(&v->texts);
   free(v->pieces);
   free(v->data);
   lrp_vocab_init(v);
@@ -46,46 +38,30 @@ bool lrp_utf8_valid(const char *text, size_t length) {
   return true;
 }
 
-lrp_status lrp_vocab_append(lrp_vocab *v, const lrp_piece *piece) {
-  if (v->count == v->capacity) {
-    const int32_t capacity = v->capacity > 0 ? 2 * v->capacity : 1024;
-    lrp_piece *pieces = realloc(v->pieces, (size_t)capacity * sizeof *pieces);
-    if (!pieces) return lrp_fail_memory((size_t)capacity * sizeof *pieces, "a vocabulary");
-    v->pieces = pieces;
-    v->capacity = capacity;
-  }
-  v->pieces[v->count++] = *piece;
+/* Room for n pieces; new ones are holes. */
+static lrp_status reserve(lrp_vocab *v, int32_t n) {
+  int32_t capacity = v->capacity > 0 ? v->capacity : 1024;
+  lrp_piece *pieces;
+
+  if (n <= v->capacity) return LRP_OK;
+  while (capacity < n) capacity *= 2;
+  pieces = realloc(v->pieces, (size_t)capacity * sizeof *pieces);
+  if (!pieces) return lrp_fail_memory((size_t)capacity * sizeof *pieces, "a vocabulary");
+  memset(pieces + v->capacity, 0, (size_t)(capacity - v->capacity) * sizeof *pieces);
+  v->pieces = pieces;
+  v->capacity = capacity;
   return LRP_OK;
 }
 
-static bool mergeable(const lrp_piece *piece) {
-  return piece->type == LRP_PIECE_NORMAL || piece->type == LRP_PIECE_USER_DEFINED;
-}
+lrp_status lrp_vocab_append(lrp_vocab *v, const lrp_piece *piece) {
+  const lrp_status st = reserve(v, v->count + 1);
 
-static bool added(const lrp_piece *piece) {
-  return piece->type == LRP_PIECE_CONTROL || piece->type == LRP_PIECE_UNKNOWN ||
-         piece->type == LRP_PIECE_USER_DEFINED;
-}
-
-/* Slot of the piece with this text, or the empty slot where it belongs. */
-static struct lrp_slot *locate(const lrp_vocab *v, const char *text, size_t length, uint32_t *tag) {
-  const uint64_t hash = XXH3_64bits(text, length);
-
-  *tag = (uint32_t)(hash >> 32);
-  for (size_t i = (size_t)hash & v->slot_mask;; i = (i + 1) & v->slot_mask) {
-    struct lrp_slot *slot = &v->slots[i];
-    const lrp_piece *piece;
-    if (slot->id < 0) return slot;
-    piece = &v->pieces[slot->id];
-    if (slot->tag == *tag && piece->length == length && memcmp(piece->text, text, length) == 0) {
-      return slot;
-    }
-  }
+  if (st == LRP_OK) v->pieces[v->count++] = *piece;
+  return st;
 }
 
 int32_t lrp_vocab_find(const lrp_vocab *v, const char *text, size_t length) {
-  uint32_t tag;
-  return locate(v, text, length, &tag)->id;
+  return lrp_text_set_find(&v->texts, text, length);
 }
 
 int32_t lrp_vocab_find_mergeable(const lrp_vocab *v, const char *text, size_t length) {
@@ -93,29 +69,7 @@ int32_t lrp_vocab_find_mergeable(const lrp_vocab *v, const char *text, size_t le
 
   if (length > v->merge_max) return -1;
   id = lrp_vocab_find(v, text, length);
-  return id >= 0 && mergeable(&v->pieces[id]) ? id : -1;
-}
-
-int32_t lrp_vocab_find_added(const lrp_vocab *v, const char *text, size_t length) {
-  if (length == 0 || !v->added_first[(unsigned char)text[0]]) return -1;
-  for (int32_t i = 0; i < v->added_count; i++) {
-    int32_t id;
-    if (v->added_lengths[i] > length) continue;
-    id = lrp_vocab_find(v, text, v->added_lengths[i]);
-    if (id >= 0 && added(&v->pieces[id])) return id;
-  }
-  return -1;
-}
-
-static lrp_status make_slots(lrp_vocab *v) {
-  size_t size = 4;
-
-  while (size < 2 * (size_t)v->count) size *= 2;
-  v->slots = malloc(size * sizeof *v->slots);
-  if (!v->slots) return lrp_fail_memory(size * sizeof *v->slots, "the index of a vocabulary");
-  for (size_t i = 0; i < size; i++) v->slots[i] = (struct lrp_slot){.id = -1};
-  v->slot_mask = size - 1;
-  return LRP_OK;
+  return id >= 0 && v->pieces[id].mergeable ? id : -1;
 }
 
 /* Value of an upper-case hexadecimal digit, or -1. */
@@ -125,14 +79,23 @@ static int hex_digit(char c) {
   return -1;
 }
 
-/* Byte that the text "<0xHH>" stands for, or -1. */
-static int byte_value(const lrp_piece *piece) {
+int lrp_byte_value(const char *text, size_t length) {
   int high, low;
 
-  if (piece->length != 6 || memcmp(piece->text, "<0x", 3) != 0 || piece->text[5] != '>') return -1;
-  high = hex_digit(piece->text[3]);
-  low = hex_digit(piece->text[4]);
+  if (length != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>') return -1;
+  high = hex_digit(text[3]);
+  low = hex_digit(text[4]);
   return high < 0 || low < 0 ? -1 : 16 * high + low;
+}
+
+bool lrp_has_inner_mark(const char *text, size_t length) {
+  for (size_t i = 1; i + LRP_SPACE_MARK_LENGTH <= length; i++) {
+    if (memcmp(text + i, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) != 0) continue;
+    if (i < LRP_SPACE_MARK_LENGTH) return true;
+    if (memcmp(text + i - LRP_SPACE_MARK_LENGTH, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) != 0)
+      return true;
+  }
+  return false;
 }
 
 static lrp_status fail_piece(const char *file, int32_t id, const char *what) {
@@ -140,35 +103,18 @@ static lrp_status fail_piece(const char *file, int32_t id, const char *what) {
                   (int)id, what);
 }
 
-/* Enter one piece into the hash table. */
+/* Make one piece findable. */
 static lrp_status enter(lrp_vocab *v, int32_t id, const char *file) {
   const lrp_piece *piece = &v->pieces[id];
-  struct lrp_slot *slot;
-  uint32_t tag;
+  int32_t found;
+  lrp_status st;
 
-  if (piece->length == 0) return fail_piece(file, id, "is empty");
-  if (!lrp_utf8_valid(piece->text, piece->length)) return fail_piece(file, id, "is not UTF-8");
   if (memchr(piece->text, '\0', piece->length)) return fail_piece(file, id, "holds a NUL");
-  slot = locate(v, piece->text, piece->length, &tag);
-  if (slot->id >= 0) {
-    return lrp_fail(LRP_ERR_DATA,
-                    "%s: pieces %d and %d are the same; the file is damaged, "
-                    "fetch it again",
-                    file, (int)slot->id, (int)id);
-  }
-  *slot = (struct lrp_slot){.tag = tag, .id = id};
-  return LRP_OK;
-}
-
-/* Whether a space mark stands behind another character, so that a merge may cross words. */
-static bool has_inner_mark(const lrp_piece *piece) {
-  for (uint32_t i = 1; i + LRP_SPACE_MARK_LENGTH <= piece->length; i++) {
-    if (memcmp(piece->text + i, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) != 0) continue;
-    if (i < LRP_SPACE_MARK_LENGTH) return true;
-    if (memcmp(piece->text + i - LRP_SPACE_MARK_LENGTH, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) != 0)
-      return true;
-  }
-  return false;
+  st = lrp_text_set_add(&v->texts, piece->text, piece->length, id, &found);
+  if (st != LRP_OK || found < 0) return st;
+  return lrp_fail(LRP_ERR_DATA,
+                  "%s: pieces %d and %d are the same; the file is damaged, fetch it again", file,
+                  (int)found, (int)id);
 }
 
 /* What follows from the type of one piece. */
@@ -176,7 +122,7 @@ static lrp_status classify(lrp_vocab *v, int32_t id, const char *file) {
   const lrp_piece *piece = &v->pieces[id];
 
   if (piece->type == LRP_PIECE_BYTE) {
-    const int byte = byte_value(piece);
+    const int byte = lrp_byte_value(piece->text, piece->length);
     if (byte < 0) return fail_piece(file, id, "has the type BYTE, but is not like <0x0A>");
     v->byte_ids[byte] = id;
   }
@@ -184,54 +130,39 @@ static lrp_status classify(lrp_vocab *v, int32_t id, const char *file) {
     if (v->unk >= 0) return fail_piece(file, id, "is a second one of type UNKNOWN");
     v->unk = id;
   }
-  if (mergeable(piece)) {
-    if (piece->length > v->merge_max) v->merge_max = piece->length;
-    if (has_inner_mark(piece)) v->joins_words = true;
-  }
-  if (added(piece)) v->added_first[(unsigned char)piece->text[0]] = true;
-  return LRP_OK;
-}
-
-static int longer_first(const void *a, const void *b) {
-  const uint32_t x = *(const uint32_t *)a;
-  const uint32_t y = *(const uint32_t *)b;
-  return (x < y) - (x > y);
-}
-
-/* The distinct lengths of added pieces. */
-static lrp_status collect_added_lengths(lrp_vocab *v) {
-  size_t count = 0;
-  int32_t kept = 0;
-
-  for (int32_t id = 0; id < v->count; id++) count += added(&v->pieces[id]);
-  if (count == 0) return LRP_OK;
-  v->added_lengths = malloc(count * sizeof *v->added_lengths);
-  if (!v->added_lengths) return lrp_fail_memory(count * sizeof *v->added_lengths, "added tokens");
-  count = 0;
-  for (int32_t id = 0; id < v->count; id++) {
-    if (added(&v->pieces[id])) v->added_lengths[count++] = v->pieces[id].length;
-  }
-  qsort(v->added_lengths, count, sizeof *v->added_lengths, longer_first);
-  for (size_t i = 0; i < count; i++) {
-    if (i > 0 && v->added_lengths[i] == v->added_lengths[i - 1]) continue;
-    v->added_lengths[kept++] = v->added_lengths[i];
-  }
-  v->added_count = kept;
+  if (piece->mergeable && piece->length > v->merge_max) v->merge_max = piece->length;
   return LRP_OK;
 }
 
 lrp_status lrp_vocab_index(lrp_vocab *v, const char *file) {
-  lrp_status st;
+  lrp_status st = LRP_OK;
 
   if (v->count == 0) return lrp_fail(LRP_ERR_DATA, "%s: holds no pieces; fetch it again", file);
-  st = make_slots(v);
   for (int32_t id = 0; id < v->count && st == LRP_OK; id++) {
+    const lrp_piece *piece = &v->pieces[id];
+    if (piece->length == 0) return fail_piece(file, id, "is empty");
+    if (!lrp_utf8_valid(piece->text, piece->length)) return fail_piece(file, id, "is not UTF-8");
     st = enter(v, id, file);
     if (st == LRP_OK) st = classify(v, id, file);
   }
-  if (st != LRP_OK) return st;
-  if (v->unk < 0) {
-    return lrp_fail(LRP_ERR_DATA, "%s: no piece has the type UNKNOWN; fetch the file again", file);
+  if (st != LRP_OK || v->unk >= 0) return st;
+  return lrp_fail(LRP_ERR_DATA, "%s: no piece has the type UNKNOWN; fetch the file again", file);
+}
+
+lrp_status lrp_vocab_put(lrp_vocab *v, int64_t id, const lrp_piece *piece, const char *file) {
+  lrp_status st;
+
+  if (id < 0 || id > LRP_VOCAB_MAX_ID) {
+    return lrp_fail(LRP_ERR_DATA, "%s: '%.*s' has the id %lld: expected 0 .. %d", file,
+                    (int)(piece->length < 100 ? piece->length : 100), piece->text, (long long)id,
+                    LRP_VOCAB_MAX_ID);
   }
-  return collect_added_lengths(v);
+  st = reserve(v, (int32_t)id + 1);
+  if (st != LRP_OK) return st;
+  if (v->pieces[id].text) return fail_piece(file, (int32_t)id, "is there twice");
+  v->pieces[id] = *piece;
+  if (id >= v->count) v->count = (int32_t)id + 1;
+  if (piece->length == 0) return LRP_OK;
+  st = enter(v, (int32_t)id, file);
+  return st == LRP_OK ? classify(v, (int32_t)id, file) : st;
 }

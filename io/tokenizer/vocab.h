@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "io/tokenizer/text_set.h"
 #include "kernels/status.h"
 
 /** U+2581, which stands for a space in the pieces of SentencePiece. */
@@ -24,25 +25,21 @@ typedef enum {
 } lrp_piece_type;
 
 typedef struct {
-  const char *text; /* borrowed from lrp_vocab.data, no NUL at its end */
+  const char *text; /* borrowed from lrp_vocab.data, no NUL at its end; NULL: no such id */
   uint32_t length;  /* bytes */
-  uint32_t rank;    /* lower ones are merged first */
+  uint32_t rank;    /* lower ones are merged first (where there is no list of merges) */
   lrp_piece_type type;
+  bool mergeable; /* the model may yield it; the others are found as added tokens only */
 } lrp_piece;
 
 typedef struct {
   char *data;        /* owned: bytes of the file */
   lrp_piece *pieces; /* owned; the index is the id */
   int32_t count, capacity;
-  int32_t unk, bos, eos;   /* ids; bos and eos are -1 if there is none */
-  int32_t byte_ids[256];   /* of "<0x00>" .. "<0xFF>", -1 if there is none */
-  size_t merge_max;        /* length of the longest piece that a merge can yield */
-  bool joins_words;        /* some piece has a space mark behind another character */
-  bool added_first[256];   /* first bytes of added pieces */
-  uint32_t *added_lengths; /* owned; lengths of added pieces, longest first, each once */
-  int32_t added_count;     /* of added_lengths */
-  struct lrp_slot *slots;  /* owned; open addressing, at most half full */
-  size_t slot_mask;
+  int32_t unk, bos, eos; /* ids, -1 if there is none */
+  int32_t byte_ids[256]; /* of "<0x00>" .. "<0xFF>", -1 if there is none */
+  size_t merge_max;      /* length of the longest mergeable piece */
+  lrp_text_set texts;    /* of the pieces */
 } lrp_vocab;
 
 /** No pieces, no ids. Local. */
@@ -52,20 +49,31 @@ void lrp_vocab_free(lrp_vocab *v);
 /** Append a piece whose text lies in v->data. Local. @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_vocab_append(lrp_vocab *v, const lrp_piece *piece);
 
-/** Check all pieces and make them findable. Local; file is named in messages.
+/** Check all appended pieces and make them findable. Local; file is named in messages.
  *  @return LRP_OK; LRP_ERR_DATA (no pieces; a piece that is empty, not UTF-8, or there twice; a
  *          BYTE piece that is not "<0xHH>"; not exactly one UNKNOWN piece); LRP_ERR_MEM */
 lrp_status lrp_vocab_index(lrp_vocab *v, const char *file);
 
+/** Largest id that lrp_vocab_put takes. */
+enum { LRP_VOCAB_MAX_ID = (1 << 20) - 1 };
+
+/** Put a piece at id and make it findable; ids may come in any order and leave holes. An empty text
+ *  takes the id, but is never found. Local; file is named in messages.
+ *  @return LRP_OK; LRP_ERR_DATA (id out of range or taken; a text with a NUL, or there twice; a
+ *          BYTE piece that is not "<0xHH>"); LRP_ERR_MEM */
+lrp_status lrp_vocab_put(lrp_vocab *v, int64_t id, const lrp_piece *piece, const char *file);
+
 /** Id of the piece with this text, or -1. Local. */
 int32_t lrp_vocab_find(const lrp_vocab *v, const char *text, size_t length);
 
-/** The same for pieces that merges may yield: NORMAL and USER_DEFINED. Local. */
+/** The same for mergeable pieces. Local. */
 int32_t lrp_vocab_find_mergeable(const lrp_vocab *v, const char *text, size_t length);
 
-/** Id of the longest added piece (CONTROL, UNKNOWN, USER_DEFINED) that text starts with, or -1.
- *  Local. */
-int32_t lrp_vocab_find_added(const lrp_vocab *v, const char *text, size_t length);
+/** Byte that the text "<0xHH>" stands for, or -1. Local. */
+int lrp_byte_value(const char *text, size_t length);
+
+/** Whether a space mark stands behind another character: such a piece joins words. Local. */
+bool lrp_has_inner_mark(const char *text, size_t length);
 
 /** Bytes of the UTF-8 character that text starts with; 0 if it is none (overlong forms, surrogates
  *  and numbers above U+10FFFF included) or length is 0. Local. */

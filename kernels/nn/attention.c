@@ -113,10 +113,12 @@ static void scores(const float *const queries[rows], const float *panels, int64_
   }
 }
 
-/* Turn the scores of the query at position `at` into unnormalised probabilities of the positions up
- * to it, and zero of the later ones; returns 1 / sum. */
-static float weigh(float *p, int64_t at, int64_t keys, float scale) {
-  const double sum = lrp_exp_row(p, at + 1, scale);
+/* Turn the scores of the query at position `at` into unnormalised probabilities of the positions
+ * that it sees, and zero of the others; returns 1 / sum. */
+static float weigh(float *p, int64_t at, int64_t window, int64_t keys, float scale) {
+  const int64_t first = window > 0 && at >= window ? at - window + 1 : 0;
+  const double sum = lrp_exp_row(p + first, at + 1 - first, scale);
+  memset(p, 0, (size_t)first * sizeof *p);
   memset(p + at + 1, 0, (size_t)(keys - at - 1) * sizeof *p);
   return (float)(1.0 / sum);
 }
@@ -156,7 +158,9 @@ static void attend_tile(const job *j, const task *k, int64_t from, float *p) {
 
   for (int64_t r = 0; r < rows; r++) queries[r] = j->q + at + (r < live ? r : live - 1) * ld;
   scores(queries, keys_of(j, k->span, kv_head), d, keys, p, padded);
-  for (int64_t r = 0; r < rows; r++) inverse[r] = weigh(p + r * padded, from + r, keys, scale);
+  for (int64_t r = 0; r < rows; r++) {
+    inverse[r] = weigh(p + r * padded, from + r, j->shape->window, keys, scale);
+  }
   mix(p, padded, keys, inverse, values_of(j, k->span, kv_head), padded * cols, d, live, j->out + at,
       ld);
 }

@@ -16,6 +16,7 @@ typedef struct {
 /** Query heads h use the key and value head h / (heads / kv_heads). */
 typedef struct {
   int64_t heads, kv_heads, head_dim;
+  int64_t window; /* the query at position i sees the keys after i - window; 0: all up to i */
 } lrp_attention_shape;
 
 /** Zeroed before the first use. */

@@ -11,6 +11,19 @@ void lrp_linear_scratch_free(lrp_linear_scratch *scratch) {
   lrp_buffer_free(&scratch->vector);
 }
 
+/* y = x w^T, or += */
+static lrp_status multiply(lrp_dtype operands, const float *x, int64_t t, int64_t ldx,
+                           const lrp_matrix *w, float *y, int64_t ldy, bool accumulate,
+                           lrp_linear_scratch *s) {
+  if (operands == LRP_BF16) return lrp_matmul_bf16(x, t, ldx, w, y, ldy, accumulate, &s->matmul);
+  return lrp_matmul(x, t, ldx, w, y, ldy, accumulate, &s->matmul);
+}
+
+/* Factors are not rounded. */
+static lrp_dtype factor_operands(const lrp_matrix *factor, const lrp_linear_scratch *s) {
+  return s->operands == LRP_BF16 && factor->dtype == LRP_BF16 ? LRP_BF16 : LRP_F32;
+}
+
 static lrp_status vector_floats(const lrp_matrix *v, int64_t n, lrp_buffer *buffer,
                                 const float **out) {
   const lrp_status st = lrp_buffer_floats(buffer, 1, n, "a bias or diagonal");
@@ -60,7 +73,9 @@ static lrp_status apply_factors(const lrp_linear *linear, const float *x, int64_
   const lrp_matrix left = lrp_matrix_slice(linear->left, linear->n_out, r);
   assert(linear->right.rows >= r && linear->left.cols >= r && linear->middle.cols >= r);
   lrp_status st = lrp_buffer_floats(&s->thin[0], t, r, "thin products");
-  if (st == LRP_OK) st = lrp_matmul(x, t, ldx, &right, s->thin[0].data, r, false, &s->matmul);
+  if (st == LRP_OK) {
+    st = multiply(factor_operands(&right, s), x, t, ldx, &right, s->thin[0].data, r, false, s);
+  }
   if (st != LRP_OK) return st;
   float *thin = s->thin[0].data;
   if (is_diagonal(linear)) {
@@ -69,11 +84,13 @@ static lrp_status apply_factors(const lrp_linear *linear, const float *x, int64_
     const lrp_matrix middle = lrp_matrix_slice(linear->middle, r, r);
     assert(linear->middle.rows >= r);
     st = lrp_buffer_floats(&s->thin[1], t, r, "thin products");
-    if (st == LRP_OK) st = lrp_matmul(thin, t, r, &middle, s->thin[1].data, r, false, &s->matmul);
+    if (st == LRP_OK) {
+      st = multiply(factor_operands(&middle, s), thin, t, r, &middle, s->thin[1].data, r, false, s);
+    }
     thin = s->thin[1].data;
   }
-  if (st == LRP_OK) st = lrp_matmul(thin, t, r, &left, y, ldy, accumulate, &s->matmul);
-  return st;
+  if (st != LRP_OK) return st;
+  return multiply(factor_operands(&left, s), thin, t, r, &left, y, ldy, accumulate, s);
 }
 
 lrp_status lrp_linear_apply(const lrp_linear *linear, const float *x, int64_t t, int64_t ldx,
@@ -84,7 +101,7 @@ lrp_status lrp_linear_apply(const lrp_linear *linear, const float *x, int64_t t,
     st = apply_factors(linear, x, t, ldx, y, ldy, accumulate, scratch);
   } else {
     const lrp_matrix w = lrp_matrix_slice(linear->w, linear->n_out, linear->n_in);
-    st = lrp_matmul(x, t, ldx, &w, y, ldy, accumulate, &scratch->matmul);
+    st = multiply(scratch->operands, x, t, ldx, &w, y, ldy, accumulate, scratch);
   }
   if (st == LRP_OK && linear->bias.data) st = add_bias(linear, y, t, ldy, &scratch->vector);
   return st;

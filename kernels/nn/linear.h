@@ -18,8 +18,13 @@ typedef struct {
   lrp_matrix right;  /* rank x n_in */
 } lrp_linear;
 
-/** Scratch memory of linear maps, reused between calls. Zeroed before the first use. */
+/** How linear maps are computed, and scratch memory that is reused between calls. Zeroed before the
+ *  first use: that is, in float32. */
 typedef struct {
+  /** LRP_F32, or LRP_BF16: dense weights are multiplied in bfloat16 (lrp_matmul_bf16), and those
+   *  factors that are stored as such. Others keep their precision: a product of three roundings
+   *  would lose more than the factors' ranks do, and saves little time in thin products. */
+  lrp_dtype operands;
   lrp_matmul_scratch matmul;
   lrp_buffer thin[2]; /* t x rank panels */
   lrp_buffer vector;  /* a bias or a diagonal as floats */

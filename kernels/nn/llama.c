@@ -5,6 +5,7 @@
 
 #include "kernels/nn/llama_workspace.h"
 #include "kernels/nn/ops.h"
+#include "kernels/nn/rope.h"
 
 enum {
   logits_bytes = 64 << 20, /* of one panel of the head */
@@ -97,13 +98,18 @@ static lrp_status forward(const lrp_llama *model, lrp_llama_workspace *ws,
   return LRP_OK;
 }
 
+/* The head as a linear map whose weights are converted once, for any number of calls of head(). */
+static lrp_status prepare_head(const lrp_llama *model, lrp_llama_workspace *ws, lrp_linear *out) {
+  *out = (lrp_linear){.n_in = ws->config.hidden_size, .n_out = ws->config.vocab_size};
+  const lrp_matrix w = lrp_matrix_slice(model->lm_head, out->n_out, out->n_in);
+  return lrp_matmul_prepare(&w, ws->linear.operands, &ws->head_memory, &out->w);
+}
+
 /* logits = lm_head(norm(x)) for t rows of x */
-static lrp_status head(const lrp_llama *model, lrp_llama_workspace *ws, const float *x, int64_t t,
-                       float *logits) {
-  const int64_t n = ws->config.hidden_size;
-  const lrp_matrix w = lrp_matrix_slice(model->lm_head, ws->config.vocab_size, n);
+static lrp_status head(const lrp_llama *model, lrp_llama_workspace *ws, const lrp_linear *lm_head,
+                       const float *x, int64_t t, float *logits) {
   norm(ws, &model->norm, x, t, ws->h);
-  return lrp_matmul(ws->h, t, n, &w, logits, ws->config.vocab_size, false, &ws->linear.matmul);
+  return apply(ws, lm_head, ws->h, t, logits, false);
 }
 
 /* Log-probability of the token that follows one scored row. */
@@ -126,12 +132,14 @@ static lrp_status score_rows(const lrp_llama *model, lrp_llama_workspace *ws, ro
   const int64_t fit = logits_bytes / (vocab * (int64_t)sizeof(float)) + 1;
   const int64_t most = fit < logits_rows ? fit : logits_rows;
   const int64_t panel = ws->row_count < most ? ws->row_count : most;
+  lrp_linear lm_head;
   lrp_status st = lrp_buffer_floats(&ws->logits_memory, panel, vocab, "logits");
+  if (st == LRP_OK) st = prepare_head(model, ws, &lm_head);
   if (st != LRP_OK) return st;
   float *logits = ws->logits_memory.data;
   for (int64_t from = 0; from < ws->row_count; from += panel) {
     const int64_t t = ws->row_count - from < panel ? ws->row_count - from : panel;
-    st = head(model, ws, ws->x + from * ws->config.hidden_size, t, logits);
+    st = head(model, ws, &lm_head, ws->x + from * ws->config.hidden_size, t, logits);
     if (st != LRP_OK) return st;
 #pragma omp parallel for
     for (int64_t i = 0; i < t; i++) {
@@ -180,9 +188,11 @@ lrp_status lrp_llama_logits(const lrp_llama *model, lrp_llama_workspace *ws, con
                             int64_t n, float *logits) {
   /* One more token than the model reads, as in a sequence to score; it is never looked at. */
   const lrp_sequence all = {.tokens = tokens, .n_tokens = n + 1, .n_score = n};
+  lrp_linear lm_head;
   if (n <= 0) return LRP_OK;
   lrp_status st = lrp_llama_workspace_begin(ws, &all, 1);
   if (st == LRP_OK) st = forward(model, ws, &all);
-  if (st == LRP_OK) st = head(model, ws, ws->x, n, logits);
+  if (st == LRP_OK) st = prepare_head(model, ws, &lm_head);
+  if (st == LRP_OK) st = head(model, ws, &lm_head, ws->x, n, logits);
   return st;
 }

@@ -1,5 +1,5 @@
 /** @file kernels/nn/llama.h
- *  Forward pass of the Llama family and log-likelihoods of token sequences, in float32.
+ *  Forward pass of the Llama family and log-likelihoods of token sequences.
  *  Source: Touvron et al., arXiv:2302.13971; layout of Hugging Face LlamaForCausalLM. */
 #ifndef LRP_KERNELS_NN_LLAMA_H
 #define LRP_KERNELS_NN_LLAMA_H
@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "kernels/nn/linear.h"
+#include "kernels/nn/rope.h"
 
 /** Hyper-parameters, by the names of config.json. */
 typedef struct {
@@ -14,6 +15,8 @@ typedef struct {
   int num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim;
   int64_t max_position_embeddings;
   double rms_norm_eps, rope_theta;
+  lrp_rope_scaling rope_scaling;
+  int64_t sliding_window; /* last tokens that each token attends to, itself included; 0: all */
 } lrp_llama_config;
 
 /** The linear maps of a layer, in the order of the paper's masks. */
@@ -56,8 +59,12 @@ typedef struct {
 /** Activations, rotary tables and converted weights, allocated once and reused. */
 typedef struct lrp_llama_workspace lrp_llama_workspace;
 
-/** @return LRP_OK, LRP_ERR_MEM. Local. Release with destroy. */
-lrp_status lrp_llama_workspace_create(const lrp_llama_config *config, lrp_llama_workspace **ws);
+/** @param[in] operands  LRP_F32; or LRP_BF16: dense linear maps and the head multiply in bfloat16
+ *                       and sum in float32, all else (norms, rotation, attention, the residual
+ *                       stream, logits) stays float32
+ *  @return LRP_OK, LRP_ERR_MEM. Local. Release with destroy. */
+lrp_status lrp_llama_workspace_create(const lrp_llama_config *config, lrp_dtype operands,
+                                      lrp_llama_workspace **ws);
 void lrp_llama_workspace_destroy(lrp_llama_workspace **ws);
 
 /** Score count sequences in one batch without padding. Local.

@@ -1,18 +1,23 @@
 #include "kernels/nn/llama_workspace.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-#include "kernels/nn/ops.h"
+#include "kernels/nn/rope.h"
 
 static const char what[] = "activations; use a smaller batch or fewer process ranks per host";
 
-lrp_status lrp_llama_workspace_create(const lrp_llama_config *config, lrp_llama_workspace **ws) {
+lrp_status lrp_llama_workspace_create(const lrp_llama_config *config, lrp_dtype operands,
+                                      lrp_llama_workspace **ws) {
+  assert(operands == LRP_F32 || operands == LRP_BF16);
   *ws = calloc(1, sizeof **ws);
   if (!*ws) return lrp_fail_memory(sizeof **ws, "a workspace");
   (*ws)->config = *config;
+  (*ws)->linear.operands = operands;
   (*ws)->shape = (lrp_attention_shape){.heads = config->num_attention_heads,
                                        .kv_heads = config->num_key_value_heads,
-                                       .head_dim = config->head_dim};
+                                       .head_dim = config->head_dim,
+                                       .window = config->sliding_window};
   return LRP_OK;
 }
 
@@ -23,6 +28,7 @@ void lrp_llama_workspace_destroy(lrp_llama_workspace **ws) {
   lrp_linear_scratch_free(&w->linear);
   lrp_buffer_free(&w->result_memory);
   lrp_buffer_free(&w->logits_memory);
+  lrp_buffer_free(&w->head_memory);
   lrp_buffer_free(&w->norm_memory);
   lrp_buffer_free(&w->rope_memory);
   lrp_buffer_free(&w->wide_memory);
@@ -48,7 +54,8 @@ static lrp_status grow_rope(lrp_llama_workspace *ws, int64_t longest) {
   const lrp_status st =
       lrp_buffer_floats(&ws->rope_memory, positions, ws->config.head_dim, "rotary tables");
   if (st != LRP_OK) return st;
-  lrp_rope_table(positions, ws->config.head_dim, ws->config.rope_theta, ws->rope_memory.data);
+  lrp_rope_table(positions, ws->config.head_dim, ws->config.rope_theta, &ws->config.rope_scaling,
+                 ws->rope_memory.data);
   ws->rope = ws->rope_memory.data;
   ws->rope_positions = positions;
   return LRP_OK;

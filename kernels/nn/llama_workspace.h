@@ -22,7 +22,7 @@ struct lrp_llama_workspace {
   const float *rope;      /* borrowed */
   int64_t rope_positions; /* in the table so far */
   lrp_buffer span_memory, position_memory, row_memory, x_memory, h_memory, wide_memory;
-  lrp_buffer rope_memory, norm_memory, logits_memory, result_memory;
+  lrp_buffer rope_memory, norm_memory, head_memory, logits_memory, result_memory;
   lrp_linear_scratch linear;
   lrp_attention_scratch attention;
 };

@@ -34,38 +34,6 @@ void lrp_rms_norm(const float *x, int64_t t, int64_t n, const float *weight, dou
   }
 }
 
-void lrp_rope_table(int64_t positions, int64_t head_dim, double theta, float *table) {
-  const int64_t half = head_dim / 2;
-#pragma omp parallel for if (positions * head_dim > parallel_elements)
-  for (int64_t p = 0; p < positions; p++) {
-    for (int64_t i = 0; i < half; i++) {
-      const double angle = (double)p * pow(theta, -2.0 * (double)i / (double)head_dim);
-      table[p * head_dim + i] = (float)cos(angle);
-      table[p * head_dim + half + i] = (float)sin(angle);
-    }
-  }
-}
-
-static void rotate(float *x, int64_t half, const float *cosine, const float *sine) {
-  for (int64_t i = 0; i < half; i++) {
-    const float a = x[i];
-    const float b = x[i + half];
-    x[i] = a * cosine[i] - b * sine[i];
-    x[i + half] = b * cosine[i] + a * sine[i];
-  }
-}
-
-void lrp_rope(float *x, int64_t t, int64_t heads, int64_t head_dim, const int64_t *positions,
-              const float *table) {
-#pragma omp parallel for if (t * heads * head_dim > parallel_elements)
-  for (int64_t i = 0; i < t; i++) {
-    const float *cosine = table + positions[i] * head_dim;
-    for (int64_t h = 0; h < heads; h++) {
-      rotate(x + (i * heads + h) * head_dim, head_dim / 2, cosine, cosine + head_dim / 2);
-    }
-  }
-}
-
 LRP_VECTOR_CLONES static void swiglu_row(float *gate, const float *up, int64_t n) {
 #pragma omp simd
   for (int64_t j = 0; j < n; j++) gate[j] = gate[j] / (1.0f + lrp_exp(-gate[j])) * up[j];

@@ -11,16 +11,6 @@
  *  Source: Zhang and Sennrich, arXiv:1910.07467. */
 void lrp_rms_norm(const float *x, int64_t t, int64_t n, const float *weight, double eps, float *y);
 
-/** cos and sin of position * theta^(-2 i / head_dim) for i < head_dim / 2, computed in double.
- *  @param[out] table  positions rows: head_dim / 2 cosines, then head_dim / 2 sines */
-void lrp_rope_table(int64_t positions, int64_t head_dim, double theta, float *table);
-
-/** Rotate t rows of heads x head_dim elements in place, pairs (i, i + head_dim / 2) as Hugging Face
- *  lays them out, by the angles of each row's position.
- *  Source: Su et al., arXiv:2104.09864. */
-void lrp_rope(float *x, int64_t t, int64_t heads, int64_t head_dim, const int64_t *positions,
-              const float *table);
-
 /** gate = silu(gate) * up for t rows of n elements; silu(a) = a / (1 + exp(-a)). */
 void lrp_swiglu(float *gate, const float *up, int64_t t, int64_t n);
 

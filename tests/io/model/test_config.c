@@ -9,6 +9,10 @@
   "{\"architectures\": [\"MistralForCausalLM\"], \"hidden_size\": 64, "                \
   "\"intermediate_size\": 172, \"num_hidden_layers\": 5, \"num_attention_heads\": 8, " \
   "\"vocab_size\": 512" more "}"
+#define QWEN2(more)                                                                    \
+  "{\"architectures\": [\"Qwen2ForCausalLM\"], \"hidden_size\": 64, "                  \
+  "\"intermediate_size\": 172, \"num_hidden_layers\": 5, \"num_attention_heads\": 8, " \
+  "\"num_key_value_heads\": 4, \"vocab_size\": 512" more "}"
 
 static lrp_status read_text(const char *text, lrp_config *c) {
   temp_text("config.json", text);
@@ -105,11 +109,12 @@ static void test_json(void **state) {
 }
 
 static void test_architectures(void **state) {
-  static const char supported[] = "(supported: LlamaForCausalLM, MistralForCausalLM)";
+  static const char supported[] =
+      "(supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM)";
   (void)state;
   assert_refused("{\"architectures\": [\"BertModel\"]}",
                  "config.json: architectures[0]: BertModel is not supported "
-                 "(supported: LlamaForCausalLM, MistralForCausalLM)");
+                 "(supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM)");
   assert_refused("{}", supported);
   assert_refused("{\"architectures\": []}", supported);
   assert_refused("{\"architectures\": null}", supported);
@@ -221,13 +226,101 @@ static void test_options(void **state) {
   (void)state;
   assert_refused(with("hidden_act", "\"gelu\""), "hidden_act: expected \"silu\"");
   assert_refused(with("hidden_act", "\"gelu\""), "got \"gelu\"");
-  assert_refused(with("rope_scaling", "{\"type\": \"linear\", \"factor\": 2.0}"),
-                 "config.json: rope_scaling: linear is not supported");
-  assert_refused(with("rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8.0}"),
-                 "rope_scaling: llama3 is not supported");
-  assert_refused(with("rope_scaling", "{\"factor\": 8.0}"), "rope_scaling: ");
+  assert_refused(with("use_sliding_window", "true"), "use_sliding_window: expected false");
+  (void)accepted(with("use_sliding_window", "false"));
+}
+
+static lrp_rope_scaling scaling_of(const char *key, const char *value) {
+  return accepted(with(key, value)).llama.rope_scaling;
+}
+
+static void test_rope_linear(void **state) {
+  lrp_rope_scaling s = scaling_of("rope_scaling", "{\"type\": \"linear\", \"factor\": 2.5}");
+  (void)state;
+  assert_true(s.type == LRP_ROPE_LINEAR && s.factor == 2.5);
+  /* Both names of the type: the newer counts. */
+  s = scaling_of("rope_scaling", "{\"type\": \"yarn\", \"rope_type\": \"linear\", \"factor\": 4}");
+  assert_true(s.type == LRP_ROPE_LINEAR && s.factor == 4.0);
+  s = scaling_of("rope_parameters",
+                 "{\"rope_type\": \"linear\", \"factor\": 3.0, \"rope_theta\": 7.0}");
+  assert_true(s.type == LRP_ROPE_LINEAR && s.factor == 3.0);
+  assert_refused(with("rope_scaling", "{\"type\": \"linear\"}"),
+                 "config.json: key rope_scaling.factor is missing");
+  assert_refused(with("rope_scaling", "{\"type\": \"linear\", \"factor\": \"2\"}"),
+                 "config.json: rope_scaling.factor: expected a number > 0, got \"2\"");
+  assert_refused(with("rope_scaling", "{\"type\": \"linear\", \"factor\": 0}"),
+                 "rope_scaling.factor: expected a number > 0, got 0");
+}
+
+/* A llama3 object without the part that begins with from and is length long, if any. */
+static const char *llama3_object(const char *from, size_t length) {
+  static const char whole[] =
+      "{\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, "
+      "\"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192}";
+  static char text[sizeof whole];
+  const char *at = from ? strstr(whole, from) : whole + sizeof whole - 1;
+  assert_non_null(at);
+  snprintf(text, sizeof text, "%.*s%s", (int)(at - whole), whole, at + (from ? length : 0));
+  return text;
+}
+
+static void test_rope_llama3(void **state) {
+  const char *keys[] = {"rope_scaling", "rope_parameters"};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    const lrp_rope_scaling s = scaling_of(keys[i], llama3_object(NULL, 0));
+    assert_true(s.type == LRP_ROPE_LLAMA3 && s.factor == 8.0);
+    assert_true(s.low_freq_factor == 1.0 && s.high_freq_factor == 4.0);
+    assert_true(s.original_max_position_embeddings == 8192.0);
+  }
+  assert_refused(with("rope_scaling", llama3_object("\"factor\": 8.0, ", 15)),
+                 "key rope_scaling.factor is missing");
+  assert_refused(with("rope_scaling", llama3_object("\"low_freq_factor\": 1.0, ", 24)),
+                 "key rope_scaling.low_freq_factor is missing");
+  assert_refused(with("rope_parameters", llama3_object("\"high_freq_factor\": 4.0, ", 25)),
+                 "key rope_parameters.high_freq_factor is missing");
+  assert_refused(
+      with("rope_scaling", llama3_object(", \"original_max_position_embeddings\": 8192", 42)),
+      "key rope_scaling.original_max_position_embeddings is missing");
+  assert_refused(with("rope_scaling",
+                      "{\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 4.0, "
+                      "\"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192}"),
+                 "rope_scaling: low_freq_factor 4 must be below high_freq_factor 4");
+}
+
+static void test_rope_other(void **state) {
+  static const char *const unknown[] = {"dynamic", "yarn", "longrope", "Linear", ""};
+  (void)state;
+  for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+    char object[64], part[128];
+    snprintf(object, sizeof object, "{\"rope_type\": \"%s\", \"factor\": 2.0}", unknown[i]);
+    snprintf(part, sizeof part,
+             "config.json: rope_scaling: %s is not supported (supported: default, linear, llama3)",
+             unknown[i]);
+    assert_refused(with("rope_scaling", object), part);
+  }
+  assert_refused(with("rope_scaling", "{\"factor\": 8.0}"), "rope_scaling: the scaling has no");
+  assert_refused(with("rope_scaling", "{\"rope_type\": 3}"), "rope_scaling: the scaling has no");
   assert_refused(with("rope_scaling", "2.0"), "rope_scaling: expected an object");
-  (void)accepted(with("rope_scaling", "{\"rope_type\": \"default\"}"));
+  assert_int_equal(scaling_of("rope_scaling", "{\"rope_type\": \"default\"}").type,
+                   LRP_ROPE_DEFAULT);
+  assert_refused(with("partial_rotary_factor", "0.5"), "partial_rotary_factor: expected 1");
+  assert_refused(with("rope_parameters", "{\"partial_rotary_factor\": 0.5}"),
+                 "partial_rotary_factor: expected 1");
+  (void)accepted(with("partial_rotary_factor", "1.0"));
+  /* Both objects: the same, or refused. */
+  assert_int_equal(accepted(LLAMA(", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2},"
+                                  "\"rope_parameters\": {\"rope_type\": \"linear\","
+                                  "\"factor\": 2.0, \"rope_theta\": 5.0}"))
+                       .llama.rope_scaling.type,
+                   LRP_ROPE_LINEAR);
+  assert_refused(LLAMA(", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2},"
+                       "\"rope_parameters\": {\"rope_theta\": 5.0}"),
+                 "rope_scaling and rope_parameters contradict each other");
+}
+
+static void test_rope_theta(void **state) {
+  (void)state;
   assert_refused(with("rope_parameters", "{\"rope_type\": \"yarn\", \"rope_theta\": 5.0}"),
                  "rope_parameters: yarn is not supported");
   assert_refused(with("rope_parameters", "{\"rope_theta\": \"x\"}"), "rope_theta: ");
@@ -244,18 +337,30 @@ static void test_mistral(void **state) {
 
   assert_string_equal(c.architecture, "MistralForCausalLM");
   assert_int_equal(c.llama.max_position_embeddings, 131072);
-  c = accepted(MISTRAL(", \"sliding_window\": 4096, \"max_position_embeddings\": 4096"));
-  assert_int_equal(c.llama.max_position_embeddings, 4096);
-  assert_refused(MISTRAL(", \"sliding_window\": 4096, \"max_position_embeddings\": 4097"),
-                 "sliding_window: 4096 is not supported (supported: null, or at least "
-                 "max_position_embeddings 4097)");
+  assert_int_equal(c.llama.num_key_value_heads, 8);
+  assert_int_equal(c.llama.sliding_window, 0);
+  c = accepted(MISTRAL(", \"sliding_window\": 100, \"max_position_embeddings\": 500"));
+  assert_int_equal(c.llama.max_position_embeddings, 500);
+  assert_int_equal(c.llama.sliding_window, 100);
   /* Absent means 4096 there. */
-  assert_refused(MISTRAL(", \"max_position_embeddings\": 4097"), "sliding_window: 4096 is not");
-  (void)accepted(MISTRAL(", \"max_position_embeddings\": 4096"));
+  assert_int_equal(accepted(MISTRAL("")).llama.sliding_window, 4096);
+  assert_int_equal(accepted(LLAMA(", \"sliding_window\": 100")).llama.sliding_window, 0);
   assert_refused(MISTRAL(", \"sliding_window\": 0"), "sliding_window: ");
   /* The family has no biases, whatever the file says. */
   assert_false(
       accepted(MISTRAL(", \"sliding_window\": null, \"attention_bias\": true")).attention_bias);
+}
+
+static void test_qwen2(void **state) {
+  const lrp_config c = accepted(QWEN2(", \"sliding_window\": 100"));
+  const int64_t biases = 5 * (64 + 32 + 32);
+  (void)state;
+  assert_int_equal(c.llama.sliding_window, 0);
+  assert_int_equal(c.llama.max_position_embeddings, 32768);
+  assert_true(lrp_config_has_bias(&c, LRP_Q_PROJ) && lrp_config_has_bias(&c, LRP_V_PROJ));
+  assert_false(lrp_config_has_bias(&c, LRP_O_PROJ) || lrp_config_has_bias(&c, LRP_DOWN_PROJ));
+  assert_int_equal(lrp_config_parameters(&c),
+                   lrp_config_parameters(&(lrp_config){.llama = c.llama}) + biases);
 }
 
 static void test_tensors(void **state) {
@@ -368,21 +473,16 @@ static void test_paper_reductions(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_defaults),
-      cmocka_unit_test(test_all_keys),
-      cmocka_unit_test(test_null_is_absent),
-      cmocka_unit_test(test_files),
-      cmocka_unit_test(test_json),
-      cmocka_unit_test(test_architectures),
-      cmocka_unit_test(test_missing_keys),
-      cmocka_unit_test(test_sizes),
-      cmocka_unit_test(test_heads),
-      cmocka_unit_test(test_numbers),
-      cmocka_unit_test(test_options),
-      cmocka_unit_test(test_mistral),
-      cmocka_unit_test(test_tensors),
-      cmocka_unit_test(test_parameters),
-      cmocka_unit_test(test_paper_reductions),
+      cmocka_unit_test(test_defaults),       cmocka_unit_test(test_all_keys),
+      cmocka_unit_test(test_null_is_absent), cmocka_unit_test(test_files),
+      cmocka_unit_test(test_json),           cmocka_unit_test(test_architectures),
+      cmocka_unit_test(test_missing_keys),   cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_heads),          cmocka_unit_test(test_numbers),
+      cmocka_unit_test(test_options),        cmocka_unit_test(test_rope_linear),
+      cmocka_unit_test(test_rope_llama3),    cmocka_unit_test(test_rope_other),
+      cmocka_unit_test(test_rope_theta),     cmocka_unit_test(test_mistral),
+      cmocka_unit_test(test_qwen2),          cmocka_unit_test(test_tensors),
+      cmocka_unit_test(test_parameters),     cmocka_unit_test(test_paper_reductions),
   };
   return cmocka_run_group_tests(tests, temp_setup, temp_teardown);
 }

@@ -10,9 +10,10 @@ static void naive_attention(const lrp_attention_shape *s, const float *q, const 
   const int64_t d = s->head_dim, ld = s->kv_heads * d;
   const int64_t shared = head / (s->heads / s->kv_heads) * d;
   const float *query = q + ((first + at) * s->heads + head) * d;
+  const int64_t oldest = s->window > 0 && at >= s->window ? at - s->window + 1 : 0;
   double *p = malloc((size_t)(at + 1) * sizeof *p);
   double sum = 0.0;
-  for (int64_t j = 0; j <= at; j++) {
+  for (int64_t j = oldest; j <= at; j++) {
     double dot = 0.0;
     for (int64_t c = 0; c < d; c++) {
       dot += (double)query[c] * (double)k[(first + j) * ld + shared + c];
@@ -22,7 +23,7 @@ static void naive_attention(const lrp_attention_shape *s, const float *q, const 
   }
   for (int64_t c = 0; c < d; c++) {
     out[c] = 0.0;
-    for (int64_t j = 0; j <= at; j++)
+    for (int64_t j = oldest; j <= at; j++)
       out[c] += p[j] / sum * (double)v[(first + j) * ld + shared + c];
   }
   free(p);
@@ -36,7 +37,7 @@ typedef struct {
 } fixture;
 
 static void fill(fixture *f, int64_t heads, int64_t kv_heads, int64_t d, int64_t t) {
-  *f = (fixture){.shape = {heads, kv_heads, d}, .t = t};
+  *f = (fixture){.shape = {.heads = heads, .kv_heads = kv_heads, .head_dim = d}, .t = t};
   f->q = random_floats(t * heads * d, 1, 2.0f);
   f->k = random_floats(t * kv_heads * d, 2, 2.0f);
   f->v = random_floats(t * kv_heads * d, 3, 1.0f);
@@ -51,11 +52,12 @@ static void empty(fixture *f) {
   free(f->out);
 }
 
-static void check_definition(int64_t heads, int64_t kv_heads, int64_t d) {
+static void check_definition(int64_t heads, int64_t kv_heads, int64_t d, int64_t window) {
   static const lrp_span spans[] = {{0, 1}, {1, 2}, {3, 17}, {20, 300}, {320, 6}};
   fixture f;
   double expected[64];
   fill(&f, heads, kv_heads, d, 326);
+  f.shape.window = window;
   assert_int_equal(lrp_attention(&f.shape, f.q, f.k, f.v, spans, 5, f.out, &f.scratch), LRP_OK);
   for (int s = 0; s < 5; s++) {
     for (int64_t i = 0; i < spans[s].length; i++) {
@@ -71,19 +73,28 @@ static void check_definition(int64_t heads, int64_t kv_heads, int64_t d) {
 
 static void test_definition(void **state) {
   (void)state;
-  check_definition(1, 1, 2);
-  check_definition(4, 4, 8);
-  check_definition(8, 4, 8);
-  check_definition(6, 2, 18); /* a group of three, a head that is no multiple of a panel */
-  check_definition(4, 1, 64);
+  check_definition(1, 1, 2, 0);
+  check_definition(4, 4, 8, 0);
+  check_definition(8, 4, 8, 0);
+  check_definition(6, 2, 18, 0); /* a group of three, a head that is no multiple of a panel */
+  check_definition(4, 1, 64, 0);
+}
+
+static void test_window(void **state) {
+  (void)state;
+  check_definition(1, 1, 2, 1);
+  check_definition(4, 2, 8, 2);
+  check_definition(4, 2, 8, 16);
+  check_definition(4, 2, 8, 299);
+  check_definition(4, 2, 8, INT64_MAX);
 }
 
 /* A row does not depend on the threads, on the batch, nor on how long its sequence goes on. */
-static void test_rows_do_not_depend_on_the_batch(void **state) {
+static void check_rows(int64_t window) {
   const lrp_span whole = {0, 150};
   fixture f;
-  (void)state;
   fill(&f, 4, 2, 12, 400);
+  f.shape.window = window;
   const int64_t row = 4 * 12;
   float *once = malloc((size_t)(150 * row) * sizeof *once);
   omp_set_num_threads(1);
@@ -101,9 +112,15 @@ static void test_rows_do_not_depend_on_the_batch(void **state) {
   empty(&f);
 }
 
+static void test_rows_do_not_depend_on_the_batch(void **state) {
+  (void)state;
+  check_rows(0);
+  check_rows(20);
+}
+
 static void test_nothing_to_do(void **state) {
   lrp_attention_scratch scratch = {0};
-  const lrp_attention_shape shape = {2, 1, 4};
+  const lrp_attention_shape shape = {.heads = 2, .kv_heads = 1, .head_dim = 4};
   const lrp_span none = {0, 0};
   (void)state;
   assert_int_equal(lrp_attention(&shape, NULL, NULL, NULL, &none, 1, NULL, &scratch), LRP_OK);
@@ -114,6 +131,7 @@ static void test_nothing_to_do(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_definition),
+      cmocka_unit_test(test_window),
       cmocka_unit_test(test_rows_do_not_depend_on_the_batch),
       cmocka_unit_test(test_nothing_to_do),
   };

@@ -156,6 +156,65 @@ static void test_half_precision(void **state) {
   assert_memory_equal(y, f->y, sizeof y);
 }
 
+static void round_all(float *x, int64_t count) {
+  uint16_t *rounded = malloc((size_t)count * sizeof *rounded);
+  lrp_from_f32(rounded, LRP_BF16, x, (size_t)count);
+  lrp_to_f32(x, rounded, LRP_BF16, (size_t)count);
+  free(rounded);
+}
+
+/* y of l in float32, and in bfloat16; whether the bits are equal */
+static bool same_in_bf16(fixture *f, const lrp_linear *l, float *y) {
+  float y16[t * m];
+  f->scratch.operands = LRP_F32;
+  assert_int_equal(lrp_linear_apply(l, f->x, t, n, y, m, false, &f->scratch), LRP_OK);
+  f->scratch.operands = LRP_BF16;
+  assert_int_equal(lrp_linear_apply(l, f->x, t, n, y16, m, false, &f->scratch), LRP_OK);
+  const bool same = memcmp(y, y16, sizeof y16) == 0;
+  memcpy(y, y16, sizeof y16);
+  return same;
+}
+
+/* Computing in bfloat16 rounds what dense maps multiply, and nothing else. */
+static void test_dense_in_bf16(void **state) {
+  fixture *f = *state;
+  float *w = random_floats(m * n, 8, 1.0f), y[t * m];
+  const lrp_linear l = {
+      .n_in = n, .n_out = m, .w = view(w, m, n, n), .bias = view(f->bias, 1, m, m)};
+  assert_false(same_in_bf16(f, &l, y));
+  round_all(f->x, t * n);
+  round_all(w, m * n);
+  assert_int_equal(lrp_linear_apply(&l, f->x, t, n, f->y, m, false, &f->scratch), LRP_OK);
+  assert_memory_equal(y, f->y, sizeof y);
+  assert_true(same_in_bf16(f, &l, y)); /* small: summed in the same order */
+  free(w);
+}
+
+/* Factors stored as floats keep their precision; those stored as bfloat16 do not save x. */
+static void test_factors_in_bf16(void **state) {
+  fixture *f = *state;
+  uint16_t left[m * stored], right[stored * n];
+  float y[t * m];
+  for (int diagonal = 0; diagonal < 2; diagonal++) {
+    lrp_linear l = factored(f, 4, diagonal);
+    assert_true(same_in_bf16(f, &l, y));
+    lrp_from_f32(left, LRP_BF16, f->left, m * stored);
+    l.left.data = left;
+    l.left.dtype = LRP_BF16;
+    assert_false(same_in_bf16(f, &l, y));
+    l = factored(f, 4, diagonal);
+    lrp_from_f32(right, LRP_BF16, f->right, stored * n);
+    l.right.data = right;
+    l.right.dtype = LRP_BF16;
+    assert_false(same_in_bf16(f, &l, y));
+    float *w = compose(f, 4, diagonal);
+    double expected[t * m];
+    naive_product(f->x, t, n, w, m, n, n, expected);
+    assert_true(distance(y, m, expected, t, m) < 0.1);
+    free(w);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_dense, setup, teardown),
@@ -164,6 +223,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_known_answer, setup, teardown),
       cmocka_unit_test_setup_teardown(test_rows_are_independent, setup, teardown),
       cmocka_unit_test_setup_teardown(test_half_precision, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_dense_in_bf16, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_factors_in_bf16, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ static int setup(void **state) {
     f->layer[l].post_attn_norm = fresh_view(f, 1, hidden, hidden, 1.0f);
     for (int i = 0; i < LRP_LLAMA_LINEARS; i++) fill_linear(f, l, i);
   }
-  assert_int_equal(lrp_llama_workspace_create(&f->model.config, &f->ws), LRP_OK);
+  assert_int_equal(lrp_llama_workspace_create(&f->model.config, LRP_F32, &f->ws), LRP_OK);
   *state = f;
   return 0;
 }
@@ -135,10 +135,10 @@ static void norm(const lrp_matrix *w, const double *x, double *y) {
   for (int i = 0; i < hidden; i++) y[i] = x[i] / sqrt(sum / hidden + eps) * at(w, 0, i);
 }
 
-static void rope(double *x, int n_heads, int64_t position) {
+static void rope(const lrp_llama_config *c, double *x, int n_heads, int64_t position) {
   for (int h = 0; h < n_heads; h++, x += head) {
     for (int i = 0; i < head / 2; i++) {
-      const double angle = (double)position * pow(theta, -2.0 * i / head);
+      const double angle = (double)position * lrp_rope_frequency(theta, &c->rope_scaling, head, i);
       const double a = x[i], b = x[i + head / 2];
       x[i] = a * cos(angle) - b * sin(angle);
       x[i + head / 2] = a * sin(angle) + b * cos(angle);
@@ -146,12 +146,12 @@ static void rope(double *x, int n_heads, int64_t position) {
   }
 }
 
-static void attend(const double *q, const double *k, const double *v, int64_t position, int h,
-                   double *out) {
+static void attend(const double *q, const double *k, const double *v, int64_t oldest,
+                   int64_t position, int h, double *out) {
   const int shared = h / (heads / kv_heads) * head;
   double sum = 0.0;
   for (int c = 0; c < head; c++) out[c] = 0.0;
-  for (int64_t j = 0; j <= position; j++) {
+  for (int64_t j = oldest; j <= position; j++) {
     double dot = 0.0;
     for (int c = 0; c < head; c++) dot += q[h * head + c] * k[j * kv_heads * head + shared + c];
     const double p = exp(dot / sqrt((double)head));
@@ -172,6 +172,8 @@ static void mlp(const fixture *f, int layer, double *x) {
 }
 
 static void layer_step(const fixture *f, int layer, double *x, int64_t n) {
+  const lrp_llama_config *c = &f->model.config;
+  const int64_t window = c->sliding_window > 0 ? c->sliding_window : n;
   double *k = malloc((size_t)n * sizeof(double[kv_heads * head]));
   double *v = malloc((size_t)n * sizeof(double[kv_heads * head]));
   for (int64_t p = 0; p < n; p++) {
@@ -180,9 +182,11 @@ static void layer_step(const fixture *f, int layer, double *x, int64_t n) {
     apply(f, layer, LRP_Q_PROJ, h, q);
     apply(f, layer, LRP_K_PROJ, h, k + p * kv_heads * head);
     apply(f, layer, LRP_V_PROJ, h, v + p * kv_heads * head);
-    rope(q, heads, p);
-    rope(k + p * kv_heads * head, kv_heads, p);
-    for (int i = 0; i < heads; i++) attend(q, k, v, p, i, mixed + i * head);
+    rope(c, q, heads, p);
+    rope(c, k + p * kv_heads * head, kv_heads, p);
+    for (int i = 0; i < heads; i++) {
+      attend(q, k, v, p < window ? 0 : p - window + 1, p, i, mixed + i * head);
+    }
     apply(f, layer, LRP_O_PROJ, mixed, y);
     for (int i = 0; i < hidden; i++) x[p * hidden + i] += y[i];
     mlp(f, layer, x + p * hidden);
@@ -218,9 +222,8 @@ static void fill_tokens(int32_t *tokens, int64_t n, int seed) {
 }
 
 /* Lengths grow and shrink, beyond max_position_embeddings. */
-static void test_logits(void **state) {
+static void check_logits(const fixture *f, double tolerance) {
   static const int64_t lengths[] = {1, 2, 17, 300, 5};
-  fixture *f = *state;
   int32_t tokens[300];
   for (int s = 0; s < 5; s++) {
     const int64_t n = lengths[s];
@@ -228,10 +231,51 @@ static void test_logits(void **state) {
     double *expected = definition(f, tokens, n);
     float *logits = random_floats(n * vocab, 1, 1.0f);
     assert_int_equal(lrp_llama_logits(&f->model, f->ws, tokens, n, logits), LRP_OK);
-    assert_true(distance(logits, vocab, expected, n, vocab) < 1e-5);
+    assert_true(distance(logits, vocab, expected, n, vocab) < tolerance);
     free(logits);
     free(expected);
   }
+}
+
+static void test_logits(void **state) {
+  check_logits(*state, 1e-5);
+}
+
+static void fresh_workspace(fixture *f, lrp_dtype operands) {
+  lrp_llama_workspace_destroy(&f->ws);
+  assert_int_equal(lrp_llama_workspace_create(&f->model.config, operands, &f->ws), LRP_OK);
+}
+
+static void test_logits_of_variants(void **state) {
+  fixture *f = *state;
+  lrp_llama_config *c = &f->model.config;
+  c->sliding_window = 7;
+  fresh_workspace(f, LRP_F32);
+  check_logits(f, 1e-5);
+  c->sliding_window = 0;
+  c->rope_scaling = (lrp_rope_scaling){.type = LRP_ROPE_LINEAR, .factor = 4.0};
+  fresh_workspace(f, LRP_F32);
+  check_logits(f, 1e-5);
+  c->rope_scaling = (lrp_rope_scaling){.type = LRP_ROPE_LLAMA3,
+                                       .factor = 8.0,
+                                       .low_freq_factor = 1.0,
+                                       .high_freq_factor = 4.0,
+                                       .original_max_position_embeddings = 400.0};
+  fresh_workspace(f, LRP_F32);
+  check_logits(f, 1e-5);
+}
+
+/* Operands of 8 bits: logits of size 1 come within some hundredths, and not closer. */
+static void test_logits_in_bf16(void **state) {
+  fixture *f = *state;
+  float exact[20 * vocab], logits[20 * vocab];
+  int32_t tokens[20];
+  fill_tokens(tokens, 20, 1);
+  assert_int_equal(lrp_llama_logits(&f->model, f->ws, tokens, 20, exact), LRP_OK);
+  fresh_workspace(f, LRP_BF16);
+  check_logits(f, 0.2);
+  assert_int_equal(lrp_llama_logits(&f->model, f->ws, tokens, 20, logits), LRP_OK);
+  assert_memory_not_equal(logits, exact, sizeof logits);
 }
 
 static void expected_score(const fixture *f, const lrp_sequence *s, double *sum, bool *greedy) {
@@ -292,8 +336,7 @@ static void test_scores(void **state) {
   assert_true(seen[0] > 0 && seen[1] > 0);
 }
 
-static void test_scores_do_not_depend_on_the_batch(void **state) {
-  fixture *f = *state;
+static void check_batches(fixture *f) {
   lrp_sequence alone[n_sequences], batch[n_sequences];
   int32_t tokens[n_sequences][100];
   make_sequences(f, alone, tokens);
@@ -316,6 +359,12 @@ static void test_scores_do_not_depend_on_the_batch(void **state) {
       }
     }
   }
+}
+
+static void test_scores_do_not_depend_on_the_batch(void **state) {
+  check_batches(*state);
+  fresh_workspace(*state, LRP_BF16);
+  check_batches(*state);
 }
 
 /* More scored rows than the head takes at a time. */
@@ -371,6 +420,8 @@ static void test_nothing_and_nonsense(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_logits, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_logits_of_variants, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_logits_in_bf16, setup, teardown),
       cmocka_unit_test_setup_teardown(test_scores, setup, teardown),
       cmocka_unit_test_setup_teardown(test_scores_do_not_depend_on_the_batch, setup, teardown),
       cmocka_unit_test_setup_teardown(test_long_sequence, setup, teardown),

@@ -40,29 +40,6 @@ static void test_rms_norm(void **state) {
   }
 }
 
-/* Far positions: the angle must be computed in double. */
-static void test_rope(void **state) {
-  enum { d = 8, heads = 3, t = 4, longest = 9000 };
-  const int64_t positions[t] = {0, 1, 17, longest - 1};
-  float *table = malloc(sizeof(float[d]) * longest);
-  float *x = random_floats(t * heads * d, 1, 1.0f), *y = random_floats(t * heads * d, 1, 1.0f);
-  (void)state;
-  lrp_rope_table(longest, d, 10000.0, table);
-  lrp_rope(y, t, heads, d, positions, table);
-  for (int i = 0; i < t * heads; i++) {
-    for (int j = 0; j < d / 2; j++) {
-      const double angle = (double)positions[i / heads] / pow(10000.0, 2.0 * j / d);
-      const double a = x[i * d + j], b = x[i * d + j + d / 2];
-      assert_true(fabs(y[i * d + j] - (a * cos(angle) - b * sin(angle))) < 3e-7);
-      assert_true(fabs(y[i * d + j + d / 2] - (b * cos(angle) + a * sin(angle))) < 3e-7);
-    }
-  }
-  assert_memory_equal(x, y, sizeof(float[heads * d])); /* position 0 */
-  free(y);
-  free(x);
-  free(table);
-}
-
 static void test_swiglu(void **state) {
   enum { t = 3, n = 37 };
   float *gate = random_floats(t * n, 1, 20.0f), *up = random_floats(t * n, 2, 1.0f);
@@ -118,8 +95,8 @@ static void test_greedy_ties(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_exp),         cmocka_unit_test(test_rms_norm),
-      cmocka_unit_test(test_rope),        cmocka_unit_test(test_swiglu),
-      cmocka_unit_test(test_log_softmax), cmocka_unit_test(test_greedy_ties),
+      cmocka_unit_test(test_swiglu),      cmocka_unit_test(test_log_softmax),
+      cmocka_unit_test(test_greedy_ties),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,69 @@
+/** @file pipeline/task_parts.h
+ *  What the sources of pipeline/tasks.h share: making documents and requests. All calls are local.
+ */
+#ifndef LRP_PIPELINE_TASK_PARTS_H
+#define LRP_PIPELINE_TASK_PARTS_H
+
+#include "pipeline/tasks.h"
+
+/** Build functions of the tasks: append the document and requests of a row.
+ *  @return LRP_OK; LRP_ERR_DATA with file:line; LRP_ERR_MEM */
+lrp_status lrp_build_arc(lrp_task *task, int64_t row);
+lrp_status lrp_build_boolq(lrp_task *task, int64_t row);
+lrp_status lrp_build_hellaswag(lrp_task *task, int64_t row);
+lrp_status lrp_build_lambada(lrp_task *task, int64_t row);
+lrp_status lrp_build_mmlu(lrp_task *task, int64_t row);
+lrp_status lrp_build_openbookqa(lrp_task *task, int64_t row);
+lrp_status lrp_build_piqa(lrp_task *task, int64_t row);
+lrp_status lrp_build_sciq(lrp_task *task, int64_t row);
+lrp_status lrp_build_truthfulqa_mc1(lrp_task *task, int64_t row);
+lrp_status lrp_build_truthfulqa_mc2(lrp_task *task, int64_t row);
+lrp_status lrp_build_wikitext(lrp_task *task, int64_t row);
+lrp_status lrp_build_winogrande(lrp_task *task, int64_t row);
+
+/** Append a document of n choices.
+ *  @param row     of the data
+ *  @param gold    index of the right choice
+ *  @param target  the harness's doc_to_target as text; copied
+ *  @param shown   the document as the samples file shows it; a reference is taken
+ *  @return LRP_OK; LRP_ERR_DATA with file:line if there is no choice or gold is none; LRP_ERR_MEM
+ */
+lrp_status lrp_task_add_doc(lrp_task *task, int64_t row, size_t n, int64_t gold, const char *target,
+                            json_t *shown);
+
+/** Append the next request of the last document, log P(" " + choice | context). Both are copied;
+ *  the document's chars and bytes are those of choice. Called n times after lrp_task_add_doc.
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_task_add_request(lrp_task *task, const char *context, const char *choice);
+
+/** Append a document whose choices (an array of strings) answer one context. Its target is gold.
+ *  @return as lrp_task_add_doc */
+lrp_status lrp_task_add_question(lrp_task *task, int64_t row, const char *context,
+                                 const json_t *choices, int64_t gold, json_t *shown);
+
+/** The array of strings at field, borrowed.
+ *  @return LRP_OK; LRP_ERR_DATA with file:line */
+lrp_status lrp_task_texts(const lrp_jsonl *data, int64_t row, const char *field, json_t **array);
+
+/** Append a document without requests, a text to which windows are added later. text is copied.
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_task_add_text(lrp_task *task, int64_t row, const char *text, json_t *shown);
+
+/** Append a window to doc: log P(last n_score of the n_tokens tokens | those before them). tokens
+ *  are copied. All windows of a document are added before those of the next one.
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_task_add_window(lrp_task *task, lrp_doc *doc, const int32_t *tokens,
+                               int64_t n_tokens, int64_t n_score);
+
+/** items with room for one more, or NULL (recorded as out of memory; items stay as they are). */
+void *lrp_grown(void *items, int64_t count, int64_t *capacity, size_t item_bytes, const char *what);
+
+/** Tokenize all requests; cut texts into windows; form the documents of LRP_TOKEN_WINDOWS.
+ *  @return as lrp_task_load */
+lrp_status lrp_task_encode(lrp_task *task, const lrp_task_source *source);
+
+/** The page of a wikitext row.
+ *  @return LRP_OK; LRP_ERR_DATA with file:line */
+lrp_status lrp_wikitext_page(const lrp_jsonl *data, int64_t row, const char **page);
+
+#endif
