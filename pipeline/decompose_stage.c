@@ -105,25 +105,29 @@ static lrp_status take_units(lrp_store *store, lrp_deal *deal, lrp_control *cont
     if (st == LRP_OK) lrp_progress_advance(control->progress, 1);
   }
   /* A failure ends the node's work; out of time, others may still have room for smaller units. */
-  if (st > LRP_STOPPED) lrp_deal_stop(deal);
+  if (st > LRP_STOPPED) {
+    lrp_deal_stop(deal);
+    lrp_stop_abandon(control->stop);
+  }
   return st;
 }
 
 static lrp_status local_units(lrp_store *store, const lrp_topology *topo, const lrp_partition *part,
                               const bool *todo, lrp_control *control) {
   const lrp_plan *plan = &store->study->plan;
-  double *cost = malloc(((size_t)plan->n_units + 1) * sizeof *cost);
+  int *node = calloc((size_t)plan->n_units + 1, sizeof *node);
   bool *local = calloc((size_t)plan->n_units + 1, sizeof *local);
   lrp_deal *deal = NULL;
-  lrp_status st = cost && local ? LRP_OK : lrp_fail_memory(sizeof *cost, "a schedule");
+  lrp_status st =
+      node && local ? LRP_OK : lrp_fail_memory((size_t)plan->n_units * sizeof *node, "a schedule");
 
   st = lrp_agree(st, topo->comm);
   if (st == LRP_OK) {
     for (int i = 0; i < plan->n_units; i++) {
-      cost[i] = plan->units[i].cost;
       local[i] = todo[i] && part->owner[i] < 0;
+      if (local[i]) node[i] = -1 - part->owner[i];
     }
-    st = lrp_deal_create(topo, cost, local, part->order, plan->n_units, &deal);
+    st = lrp_deal_create(topo, node, local, part->order, plan->n_units, &deal);
   }
   if (st == LRP_OK) {
     st = take_units(store, deal, control);
@@ -132,7 +136,7 @@ static lrp_status local_units(lrp_store *store, const lrp_topology *topo, const 
     lrp_deal_destroy(&deal);
   }
   free(local);
-  free(cost);
+  free(node);
   return st;
 }
 

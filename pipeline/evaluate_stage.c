@@ -5,6 +5,7 @@
 
 #include "kernels/log.h"
 #include "pipeline/configure.h"
+#include "pipeline/partition.h"
 
 /* What a process rank keeps from block to block. */
 typedef struct {
@@ -78,15 +79,21 @@ static lrp_status score_block(scorer *s, lrp_scorebook *book, lrp_store *store, 
   return st;
 }
 
-/* Which blocks are open, and what they cost. */
-static int64_t list_blocks(const lrp_scorebook *book, bool *todo, double *cost) {
-  int64_t n = 0;
+/* Which blocks are open, and the node of each, dealt by tokens. */
+static lrp_status list_blocks(const lrp_scorebook *book, const lrp_topology *topo, bool *todo,
+                              int *node, int64_t *n_todo) {
+  double *cost = malloc(((size_t)book->n_blocks + 1) * sizeof *cost);
+  if (!cost) return lrp_fail_memory((size_t)book->n_blocks * sizeof *cost, "a schedule");
+  *n_todo = 0;
   for (int64_t b = 0; b < book->n_blocks; b++) {
     todo[b] = !lrp_scorebook_done(book, b, NULL);
-    cost[b] = (double)book->blocks[b].tokens;
-    n += todo[b];
+    cost[b] = todo[b] ? (double)book->blocks[b].tokens : 0.0;
+    *n_todo += todo[b];
   }
-  return n;
+  const lrp_status st =
+      lrp_partition_lpt(cost, book->n_blocks, topo->node_ranks, topo->n_nodes, node);
+  free(cost);
+  return st;
 }
 
 /* Predictions start from the blocks that are scored already; without any, from a cautious guess. */
@@ -116,7 +123,10 @@ static lrp_status work(scorer *s, lrp_scorebook *book, lrp_store *store, lrp_dea
     if (st == LRP_OK) lrp_progress_advance(control->progress, 1);
     if (st == LRP_OK && lrp_stop_checkpoint(control->stop)) st = lrp_scorebook_flush(book);
   }
-  if (st > LRP_STOPPED) lrp_deal_stop(deal);
+  if (st > LRP_STOPPED) {
+    lrp_deal_stop(deal);
+    lrp_stop_abandon(control->stop);
+  }
   const lrp_status flushed = lrp_scorebook_flush(book); /* what is done stays done */
   return st > flushed ? st : flushed;
 }
@@ -125,18 +135,16 @@ lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_t
                               lrp_control *control) {
   const size_t n = (size_t)book->n_blocks + 1;
   bool *todo = calloc(n, sizeof *todo);
-  double *cost = calloc(n, sizeof *cost);
+  int *node = calloc(n, sizeof *node);
   lrp_deal *deal = NULL;
   scorer s = {.configuration = -1};
   int64_t n_todo = 0;
-  lrp_status st = todo && cost ? LRP_OK : lrp_fail_memory(n * sizeof *cost, "a schedule");
+  lrp_status st = todo && node ? LRP_OK : lrp_fail_memory(n * sizeof *node, "a schedule");
 
-  if (st == LRP_OK) {
-    n_todo = list_blocks(book, todo, cost);
-    st = scorer_init(&s, book);
-  }
+  if (st == LRP_OK) st = list_blocks(book, topo, todo, node, &n_todo);
+  if (st == LRP_OK) st = scorer_init(&s, book);
   st = lrp_agree(st, topo->comm);
-  if (st == LRP_OK) st = lrp_deal_create(topo, cost, todo, NULL, book->n_blocks, &deal);
+  if (st == LRP_OK) st = lrp_deal_create(topo, node, todo, NULL, book->n_blocks, &deal);
   if (st == LRP_OK) {
     lrp_log("evaluate: %lld of %lld blocks to do", (long long)n_todo, (long long)book->n_blocks);
     lrp_progress_begin(control->progress, "evaluate", book->n_blocks, book->n_blocks - n_todo);
@@ -148,7 +156,7 @@ lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_t
   }
   if (st == LRP_OK) st = lrp_scorebook_refresh(book);
   scorer_free(&s);
-  free(cost);
+  free(node);
   free(todo);
   return st;
 }

@@ -2,9 +2,12 @@
  *  Parse options, run, exit code; nothing else. */
 #include <mpi.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "pipeline/doctor.h"
 #include "pipeline/inspect.h"
 #include "pipeline/options.h"
 #include "pipeline/run.h"
@@ -17,14 +20,27 @@ static void prepare_mpi(void) {
   setenv("OMPI_MCA_io", "romio321", 0);
 }
 
+/* The commands of all process ranks. */
 static int run(const lrp_options *options, int argc, char **argv) {
   int provided;
   prepare_mpi();
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-  const lrp_status st = lrp_run(options, MPI_COMM_WORLD, argc, argv);
-  if (st != LRP_OK) lrp_report_failure(st, MPI_COMM_WORLD);
+  const lrp_status st = options->command == LRP_CMD_DOCTOR
+                            ? lrp_doctor(options, MPI_COMM_WORLD)
+                            : lrp_run(options, MPI_COMM_WORLD, argc, argv);
   MPI_Finalize();
   return lrp_status_exit_code(st);
+}
+
+/* Without MPI, the launchers' variables tell which process this is: a wrong command line is said
+ * once, not by every process rank. */
+static bool is_first_process(void) {
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *rank = getenv(names[i]);
+    if (rank) return strcmp(rank, "0") == 0;
+  }
+  return true;
 }
 
 static lrp_status command(const lrp_options *options) {
@@ -46,6 +62,7 @@ static lrp_status command(const lrp_options *options) {
       puts("lrpipe " LRP_VERSION);
       return LRP_OK;
     case LRP_CMD_RUN:
+    case LRP_CMD_DOCTOR:
       break;
   }
   return lrp_fail(LRP_ERR_BUG, "a command without code");
@@ -57,13 +74,13 @@ int main(int argc, char **argv) {
   lrp_stop_install();       /* first: mpirun may forward a signal at any moment */
   signal(SIGPIPE, SIG_IGN); /* a closed stdout does not end a run */
   lrp_status st = lrp_options_parse(argc, argv, &options);
-  if (st == LRP_OK && options.command == LRP_CMD_RUN) {
+  if (st == LRP_OK && (options.command == LRP_CMD_RUN || options.command == LRP_CMD_DOCTOR)) {
     const int code = run(&options, argc, argv);
     lrp_options_free(&options);
     return code;
   }
   if (st == LRP_OK) st = command(&options);
-  if (st != LRP_OK) lrp_report_failure(st, MPI_COMM_NULL);
+  if (st != LRP_OK && is_first_process()) lrp_report_failure(st, MPI_COMM_NULL);
   lrp_options_free(&options);
   return lrp_status_exit_code(st);
 }

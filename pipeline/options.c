@@ -30,6 +30,8 @@ static const command_row commands[] = {
     {"status", LRP_CMD_STATUS, "OUT", NULL, "how far a run is"},
     {"verify", LRP_CMD_VERIFY, "OUT", NULL, "check stored factors and results"},
     {"inspect", LRP_CMD_INSPECT, "OUT", NULL, "list what is stored"},
+    {"doctor", LRP_CMD_DOCTOR, "[JOB|OUT]", "",
+     "what would go wrong here; start it as the run is started"},
 };
 enum { n_commands = sizeof commands / sizeof commands[0] };
 
@@ -59,7 +61,8 @@ enum { max_ranks = 65536 };
 #define FIELD(f) offsetof(lrp_options, f)
 
 static const option_row option_rows[] = {
-    {"--set", "KEY=VALUE", OPTION_SET, 0, ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_PLAN), 0,
+    {"--set", "KEY=VALUE", OPTION_SET, 0,
+     ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_PLAN) | ONLY(LRP_CMD_DOCTOR), 0,
      "set a key of the job, VALUE as in YAML; repeatable"},
     {"--quiet", NULL, OPTION_FLAG, FIELD(quiet), ANY, 0, "only warnings and errors on stderr"},
     {"--max-time", "TIME", OPTION_DURATION, FIELD(max_time_s), ONLY(LRP_CMD_RUN), 0,

@@ -16,6 +16,7 @@ typedef enum {
   LRP_CMD_STATUS,
   LRP_CMD_VERIFY,
   LRP_CMD_INSPECT,
+  LRP_CMD_DOCTOR,
   LRP_CMD_HELP,
   LRP_CMD_VERSION
 } lrp_command;

@@ -25,14 +25,21 @@ bool lrp_protocol_same_pair(const lrp_study *study, int c, int t, const json_t *
          says(stored, "task", study->tasks[t].kind->name);
 }
 
-/* {"<tensor>": rank, ...} of what is decomposed. */
-static json_t *ranks_of(const lrp_study *study, int c) {
+/* {"rank of <tensor>": rank, ...} of what is decomposed, and of what kind the factors are. */
+static json_t *factors_of(const lrp_study *study, int c) {
   const lrp_plan *plan = &study->plan;
   json_t *ranks = json_object();
   for (int i = 0; i < plan->n_units; i++) {
     const lrp_unit *u = &plan->units[i];
     const int r = plan->configurations[c].rank[u->layer * plan->tensors + u->tensor];
-    if (r > 0) json_object_set_new(ranks, u->name, json_integer(r));
+    char key[512];
+    snprintf(key, sizeof key, "rank of %s", u->name);
+    if (r > 0) json_object_set_new(ranks, key, json_integer(r));
+  }
+  if (json_object_size(ranks) > 0) {
+    json_object_set_new(ranks, "decompose.method",
+                        json_string(lrp_method_name(study->job.decompose.method)));
+    json_object_set_new(ranks, "decompose.dtype", json_string(lrp_dtype_name(study->store_dtype)));
   }
   return ranks;
 }
@@ -40,11 +47,10 @@ static json_t *ranks_of(const lrp_study *study, int c) {
 /* Everything that is the same for all scores, by the names of the job's keys. */
 static json_t *settings_of(const lrp_study *study) {
   const lrp_job *job = &study->job;
-  return json_pack("{s:I, s:o, s:I, s:s}", "num_fewshot", (json_int_t)job->evaluate.num_fewshot,
-                   "limit",
-                   job->evaluate.limit > 0 ? json_integer(job->evaluate.limit) : json_null(),
-                   "max_length", (json_int_t)study->max_length, "dtype",
-                   lrp_dtype_name(study->eval_dtype));
+  return json_pack(
+      "{s:I, s:o, s:I, s:s}", "num_fewshot", (json_int_t)job->evaluate.num_fewshot, "limit",
+      job->evaluate.limit > 0 ? json_integer(job->evaluate.limit) : json_null(), "max_length",
+      (json_int_t)study->max_length, "dtype", lrp_dtype_name(study->eval_dtype));
 }
 
 static json_t *data_of(const lrp_study *study) {
@@ -54,8 +60,8 @@ static json_t *data_of(const lrp_study *study) {
     json_object_set_new(
         data, task->kind->name,
         json_pack("{s:s, s:o, s:I, s:I}", "file", task->data->file, "xxh3",
-                  lrp_json_hash(task->data->rows.xxh3), "documents", (json_int_t)task->n_docs, "requests",
-                  (json_int_t)task->n_requests));
+                  lrp_json_hash(task->data->rows.xxh3), "documents", (json_int_t)task->n_docs,
+                  "requests", (json_int_t)task->n_requests));
   }
   return data;
 }
@@ -63,7 +69,7 @@ static json_t *data_of(const lrp_study *study) {
 json_t *lrp_protocol_covers(const lrp_study *study, json_t *pairs) {
   json_t *configurations = json_object();
   for (int c = 0; c < study->plan.n_configurations; c++) {
-    json_object_set_new(configurations, configuration_name(study, c), ranks_of(study, c));
+    json_object_set_new(configurations, configuration_name(study, c), factors_of(study, c));
   }
   return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "model", lrp_model_files(study), "tokenizer",
                    lrp_json_hash(study->tokenizer_xxh3), "settings", settings_of(study), "data",
@@ -87,6 +93,26 @@ static lrp_status refuse(const lrp_study *study, const char *what, const char *k
   return st;
 }
 
+/* auto depends on the processors, which need not be those of the first attempt. */
+static lrp_status refuse_resolved_dtype(const lrp_study *study, const json_t *stored) {
+  char *theirs = show(stored);
+  const lrp_status st = lrp_fail(
+      LRP_ERR_JOB,
+      "evaluate.dtype: auto means \"%s\" here, %s was made with %s; set it to that, or choose "
+      "another output",
+      lrp_dtype_name(study->eval_dtype), study->job.output, theirs ? theirs : "?");
+  free(theirs);
+  return st;
+}
+
+static lrp_status refuse_setting(const lrp_study *study, const char *key, const json_t *job,
+                                 const json_t *stored) {
+  if (strcmp(key, "dtype") == 0 && study->job.evaluate.dtype == LRP_EVAL_AUTO) {
+    return refuse_resolved_dtype(study, stored);
+  }
+  return refuse(study, "evaluate.", key, job, stored);
+}
+
 static lrp_status check_settings(const lrp_study *study, const json_t *covers) {
   json_t *mine = settings_of(study);
   const json_t *stored = json_object_get(covers, "settings");
@@ -96,21 +122,21 @@ static lrp_status check_settings(const lrp_study *study, const json_t *covers) {
   json_object_foreach(mine, key, value) {
     const json_t *other = json_object_get(stored, key);
     if (st == LRP_OK && !(other && json_equal(value, (json_t *)(uintptr_t)other))) {
-      st = refuse(study, "evaluate.", key, value, other);
+      st = refuse_setting(study, key, value, other);
     }
   }
   json_decref(mine);
   return st;
 }
 
-/* A configuration of the same name must have the same ranks: show the first that differs. */
+/* A configuration of the same name must have the same factors: show the first that differs. */
 static lrp_status check_configuration(const lrp_study *study, int c, const json_t *stored) {
-  json_t *mine = ranks_of(study, c);
+  json_t *mine = factors_of(study, c);
   lrp_status st = mine ? LRP_OK : lrp_fail_memory(0, "the protocol");
   const char *tensor;
   json_t *rank;
   char what[128];
-  snprintf(what, sizeof what, "configuration %s: rank of ", configuration_name(study, c));
+  snprintf(what, sizeof what, "configuration %s: ", configuration_name(study, c));
   json_object_foreach(mine, tensor, rank) {
     json_t *other = json_object_get(stored, tensor);
     if (st == LRP_OK && !(other && json_equal(rank, other))) {
@@ -134,7 +160,8 @@ static lrp_status check_data(const lrp_study *study, const json_t *covers) {
   json_t *mine;
 
   if (st == LRP_OK && !json_equal(files, json_object_get(covers, "model"))) {
-    st = lrp_fail(LRP_ERR_DATA, "%s: its weight files are not those that %s was evaluated with",
+    st = lrp_fail(LRP_ERR_DATA,
+                  "%s: its config.json or weight files are not those that %s was evaluated with",
                   study->job.model, study->job.output);
   }
   if (st == LRP_OK && !json_equal(tokenizer, json_object_get(covers, "tokenizer"))) {

@@ -19,6 +19,8 @@ json_t *lrp_json_hash(uint64_t xxh3) {
 
 json_t *lrp_model_files(const lrp_study *study) {
   json_t *files = json_array();
+  json_array_append_new(files, json_pack("{s:s, s:o}", "file", "config.json", "xxh3",
+                                         lrp_json_hash(study->config_xxh3)));
   for (int i = 0; i < study->model.n_shards; i++) {
     const lrp_shard *shard = &study->model.shards[i];
     json_array_append_new(

@@ -12,8 +12,8 @@
  * when out of memory. No part of the environment but the Slurm job id is recorded. */
 json_t *lrp_provenance(const lrp_study *study, const lrp_topology *topo, int argc, char **argv);
 
-/** The weight files: [{"file": name, "bytes": n, "xxh3": "16 hex digits"}, ...]. Local. A new
- *  reference, or NULL. */
+/** config.json and the weight files: [{"file": name, "bytes": n, "xxh3": "16 hex digits"}, ...].
+ * Local. A new reference, or NULL. */
 json_t *lrp_model_files(const lrp_study *study);
 
 /** "16 hex digits" of an XXH3 as a JSON string. Local. A new reference, or NULL. */

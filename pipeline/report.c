@@ -140,7 +140,7 @@ static lrp_status write_configuration(const lrp_study *study, lrp_scorebook *boo
       .num_fewshot = study->job.evaluate.num_fewshot,
       .limit = study->job.evaluate.limit,
       .dtype = lrp_dtype_name(study->eval_dtype),
-      .bos = study->tokenizer && lrp_tokenizer_bos(study->tokenizer) >= 0 ? "<s>" : NULL,
+      .bos = study->tokenizer ? lrp_tokenizer_bos_text(study->tokenizer) : NULL,
       .seconds = seconds,
       .provenance = provenance,
       .size = size,
@@ -253,10 +253,21 @@ static bool file_is_there(const char *dir, const char *name) {
   return there;
 }
 
-bool lrp_report_exists(const lrp_study *study) {
+/* Whether tradeoff.json, which is written last, was written for this very job. */
+static bool is_of_job(const lrp_study *study) {
+  char *path = lrp_path_join(study->job.output, "tradeoff.json");
+  json_t *all = path ? json_load_file(path, 0, NULL) : NULL;
+  const char *job = json_string_value(json_object_get(json_object_get(all, "provenance"), "job"));
+  const bool same = job && strcmp(job, study->job_yaml) == 0;
+  json_decref(all);
+  free(path);
+  return same;
+}
+
+bool lrp_report_is_current(const lrp_study *study) {
   const char *out = study->job.output;
-  bool there = file_is_there(out, "tensors.csv") && file_is_there(out, "tradeoff.csv") &&
-               file_is_there(out, "tradeoff.json");
+  bool there =
+      file_is_there(out, "tensors.csv") && file_is_there(out, "tradeoff.csv") && is_of_job(study);
   for (int c = 0; there && study->n_tasks > 0 && c < study->plan.n_configurations; c++) {
     char name[256];
     const char *configuration = study->plan.configurations[c].name;
@@ -285,13 +296,16 @@ static void print_row(const json_t *row, bool head) {
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)row, key, value) {
     if (!is_shown(key)) continue;
-    const int width = json_is_string(value) ? -20 : (int)(strlen(key) > 12 ? strlen(key) : 12);
+    const int width =
+        strcmp(key, "configuration") == 0 ? -20 : (int)(strlen(key) > 12 ? strlen(key) : 12);
     if (head) {
       printf("%*s ", width, key);
     } else if (json_is_string(value)) {
       printf("%*s ", width, json_string_value(value));
     } else if (json_is_integer(value)) {
       printf("%*lld ", width, (long long)json_integer_value(value));
+    } else if (json_is_null(value)) {
+      printf("%*s ", width, "");
     } else {
       printf("%*.4f ", width, json_real_value(value));
     }

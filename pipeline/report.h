@@ -16,8 +16,8 @@
 lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scorebook *book,
                             const json_t *provenance);
 
-/** Whether all of these files are there. Local. */
-bool lrp_report_exists(const lrp_study *study);
+/** Whether these files are there and of this very job. Local. */
+bool lrp_report_is_current(const lrp_study *study);
 
 /** Print the trade-off table of the output directory to stdout, from tradeoff.json. Local. */
 lrp_status lrp_report_print(const char *output);

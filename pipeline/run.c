@@ -46,7 +46,7 @@ static lrp_status open_log(const lrp_study *study) {
 }
 
 /* Create the output directory, take its lock, open log and progress. Collective. */
-static lrp_status open_output(run_state *run) {
+static lrp_status open_output(run_state *run, double max_time_s, double start) {
   const lrp_topology *topo = &run->topo;
   const char *output = run->study.job.output;
   lrp_status st = topo->me == 0 ? lrp_make_directory(output) : LRP_OK;
@@ -55,6 +55,9 @@ static lrp_status open_output(run_state *run) {
   if (st == LRP_OK && topo->me == 0) st = open_log(&run->study);
   st = lrp_agree(st, topo->comm);
   if (st == LRP_OK) st = lrp_progress_open(output, topo, &run->control.progress);
+  if (st == LRP_OK) {
+    st = lrp_stop_create(output, max_time_s, start, topo, &run->control.stop);
+  }
   return st;
 }
 
@@ -114,13 +117,13 @@ static lrp_status evaluate(run_state *run) {
   return lrp_evaluate_stage(&run->book, &run->store, topo, &run->control);
 }
 
-/* Write the report where anything is new or a file is missing. Collective. */
+/* Write the report where anything is new, a file is missing, or the job was another. Collective. */
 static lrp_status report(run_state *run) {
   const lrp_topology *topo = &run->topo;
   lrp_status st = LRP_OK;
   if (topo->me == 0) {
-    const bool missing = !lrp_report_exists(&run->study);
-    if (run->worked || missing) {
+    const bool current = lrp_report_is_current(&run->study);
+    if (run->worked || !current) {
       run->worked = true;
       st = lrp_report_write(&run->study, &run->store, run->evaluates ? &run->book : NULL,
                             run->provenance);
@@ -136,27 +139,39 @@ static lrp_status write_job(run_state *run) {
   return lrp_agree(st, run->topo.comm);
 }
 
+/* progress.json of a run that finds everything done. */
+static void show_complete(run_state *run) {
+  const int64_t done = run->study.plan.n_units + (run->book_open ? run->book.n_blocks : 0);
+  lrp_progress_begin(run->control.progress, "report", done, done);
+}
+
 static lrp_status work(run_state *run) {
   lrp_status st = decompose(run);
   if (st == LRP_OK && run->evaluates) st = evaluate(run);
   if (st == LRP_OK) st = write_job(run);
+  if (st == LRP_OK && !run->worked) show_complete(run);
   if (st == LRP_OK) st = report(run);
   return st;
 }
 
-/* Close everything, whatever happened before. Collective. */
+static lrp_status worse(lrp_status a, lrp_status b) {
+  return a > b ? a : b;
+}
+
+/* Close everything, whatever happened before, and say what went wrong, in run.log, too. Collective.
+ */
 static lrp_status close_run(run_state *run, lrp_status st) {
   const lrp_topology *topo = &run->topo;
-  lrp_status closed[4] = {LRP_OK, LRP_OK, LRP_OK, LRP_OK};
-  if (run->book_open) closed[0] = lrp_scorebook_close(&run->book);
-  if (run->store_open) closed[1] = lrp_store_close(&run->store);
-  for (int i = 0; i < 2; i++) st = closed[i] > st ? closed[i] : st;
-  closed[2] = lrp_progress_close(&run->control.progress, st);
-  if (topo->me == 0) closed[3] = lrp_log_close();
-  for (int i = 2; i < 4; i++) st = closed[i] > st ? closed[i] : st;
+  if (run->book_open) st = worse(st, lrp_scorebook_close(&run->book));
+  if (run->store_open) st = worse(st, lrp_store_close(&run->store));
+  st = worse(st, lrp_progress_close(&run->control.progress, st));
   st = lrp_agree(st, topo->comm);
+  if (st != LRP_OK) lrp_report_failure(st, topo->comm);
+  const lrp_status closed = lrp_agree(topo->me == 0 ? lrp_log_close() : LRP_OK, topo->comm);
+  if (st == LRP_OK && closed != LRP_OK) lrp_report_failure(closed, topo->comm);
+  lrp_stop_destroy(&run->control.stop);
   lrp_lock_release(&run->lock);
-  return st;
+  return worse(st, closed);
 }
 
 static void say_result(const run_state *run, lrp_status st) {
@@ -175,7 +190,10 @@ lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **a
   run_state run = {0};
   const double start = MPI_Wtime();
   lrp_status st = lrp_topology_init(&run.topo, comm);
-  if (st != LRP_OK) return st;
+  if (st != LRP_OK) {
+    lrp_report_failure(st, comm);
+    return st;
+  }
   lrp_log_init(run.topo.me, options->quiet);
   st = lrp_watch_start(&run.topo, options->watchdog_s, &run.control.watch);
   if (st == LRP_OK) st = lrp_study_open(options, &run.topo, &run.study);
@@ -186,19 +204,14 @@ lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **a
     st = lrp_agree(st, comm);
   }
   if (st == LRP_OK) {
-    st = lrp_stop_create(run.study.job.output, options->max_time_s, start, &run.topo,
-                         &run.control.stop);
-  }
-  if (st == LRP_OK) {
-    st = open_output(&run);
+    st = open_output(&run, options->max_time_s, start);
     if (st == LRP_OK) {
       log_start(&run, argc, argv);
       st = work(&run);
     }
-    st = close_run(&run, st);
   }
+  st = close_run(&run, st);
   say_result(&run, st);
-  lrp_stop_destroy(&run.control.stop);
   lrp_watch_stop(&run.control.watch);
   json_decref(run.provenance);
   lrp_study_close(&run.study);

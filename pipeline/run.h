@@ -7,6 +7,7 @@
 
 /** Run the job of options->operand to its end, or continue it, or say that it is complete.
  *  Collective over comm. argc and argv are recorded in the provenance.
+ *  What failed is said on stderr, once, and in run.log.
  *  @return LRP_OK or the status of what failed; the same on every process rank */
 lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **argv);
 

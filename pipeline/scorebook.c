@@ -266,7 +266,9 @@ lrp_status lrp_scorebook_put(lrp_scorebook *book, int64_t b, const double *ll,
   int64_t slot;
   lrp_ledger *ledger = locate(book, b, &slot);
   lrp_status st = lrp_ledger_write(ledger, slot, data, &record);
-  if (st == LRP_OK) st = lrp_ledger_flush_after(ledger, flush_every_s);
+  for (int l = 0; st == LRP_OK && l < book->ledgers.n; l++) {
+    st = lrp_ledger_flush_after(book->ledgers.ledger[l], flush_every_s);
+  }
   return st;
 }
 

@@ -1,5 +1,6 @@
 #include "pipeline/stop.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,13 +20,14 @@ static volatile sig_atomic_t stop_signal = 0;
 static volatile sig_atomic_t checkpoints = 0;
 
 struct lrp_stop {
-  char *stop_file; /* owned */
+  char *stop_file, *failed_file; /* owned */
   int me;
   double deadline;      /* MPI_Wtime(); INFINITY: none */
   double guess;         /* seconds per cost, until something was measured in this stage */
   double cost, seconds; /* measured in this stage: sums */
-  double last_look;     /* at the stop file */
-  bool by_file;         /* it ended the run */
+  double last_look;     /* at the files */
+  bool by_file;         /* STOP ended the run */
+  bool failed;          /* another process rank has failed */
   int checkpoints_met;  /* signals dealt with */
 };
 
@@ -77,21 +79,33 @@ static double remaining_time(double max_time_s, double start) {
   return *rest == '\0' ? end - (double)time(NULL) : INFINITY;
 }
 
+static void free_paths(lrp_stop *stop) {
+  free(stop->stop_file);
+  free(stop->failed_file);
+}
+
 lrp_status lrp_stop_create(const char *output, double max_time_s, double start,
                            const lrp_topology *topo, lrp_stop **out) {
   lrp_stop *stop = calloc(1, sizeof *stop);
   double remaining = INFINITY;
   *out = NULL;
   lrp_status st = stop ? LRP_OK : lrp_fail_memory(sizeof *stop, "the time limit");
-  if (st == LRP_OK && !(stop->stop_file = lrp_path_join(output, "STOP"))) st = LRP_ERR_MEM;
+  if (st == LRP_OK) {
+    stop->stop_file = lrp_path_join(output, "STOP");
+    stop->failed_file = lrp_path_join(output, ".failed");
+    if (!stop->stop_file || !stop->failed_file) st = LRP_ERR_MEM;
+  }
   st = lrp_agree(st, topo->comm);
   if (st != LRP_OK) {
-    if (stop) free(stop->stop_file);
+    if (stop) free_paths(stop);
     free(stop);
     return st;
   }
-  if (topo->me == 0) remaining = remaining_time(max_time_s, start);
-  /* What remains is sent, not the moment: hosts' clocks differ. */
+  if (topo->me == 0) {
+    unlink(stop->failed_file); /* of a run that was killed */
+    remaining = remaining_time(max_time_s, start);
+  }
+  /* What remains is sent, not the moment: hosts' clocks differ. After this no old file is there. */
   MPI_Bcast(&remaining, 1, MPI_DOUBLE, 0, topo->comm);
   stop->me = topo->me;
   stop->deadline = MPI_Wtime() + remaining;
@@ -104,7 +118,8 @@ void lrp_stop_destroy(lrp_stop **out) {
   lrp_stop *stop = *out;
   if (!stop) return;
   if (stop->me == 0 && stop->by_file) unlink(stop->stop_file);
-  free(stop->stop_file);
+  if (stop->me == 0) unlink(stop->failed_file);
+  free_paths(stop);
   free(stop);
   *out = NULL;
 }
@@ -120,12 +135,17 @@ void lrp_stop_learn(lrp_stop *stop, double cost, double seconds) {
   stop->seconds += seconds;
 }
 
-/* Look for the file STOP, not too often. */
-static bool stop_file_exists(lrp_stop *stop, double now) {
-  if (now - stop->last_look < look_every_s) return stop->by_file;
+void lrp_stop_abandon(lrp_stop *stop) {
+  const int fd = open(stop->failed_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd >= 0) close(fd);
+}
+
+/* Look for the files, not too often. */
+static void look(lrp_stop *stop, double now) {
+  if (now - stop->last_look < look_every_s) return;
   stop->last_look = now;
   if (access(stop->stop_file, F_OK) == 0) stop->by_file = true;
-  return stop->by_file;
+  if (access(stop->failed_file, F_OK) == 0) stop->failed = true;
 }
 
 lrp_status lrp_stop_check(lrp_stop *stop, double cost) {
@@ -133,7 +153,9 @@ lrp_status lrp_stop_check(lrp_stop *stop, double cost) {
   if (stop_signal) {
     return lrp_fail(LRP_STOPPED, "stopped early by signal USR2; run the same command again");
   }
-  if (stop_file_exists(stop, now)) {
+  look(stop, now);
+  if (stop->failed) return lrp_fail(LRP_STOPPED, "another process rank has failed");
+  if (stop->by_file) {
     return lrp_fail(LRP_STOPPED, "stopped early by the file %s; run the same command again",
                     stop->stop_file);
   }

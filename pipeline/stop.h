@@ -16,7 +16,7 @@ void lrp_stop_install(void);
 typedef struct lrp_stop lrp_stop;
 
 /** Collective over topo->comm.
- *  @param output    directory of the file STOP
+ *  @param output      directory of the file STOP, whose lock is held
  *  @param max_time_s  from the start of the program; 0: none is given, and SLURM_JOB_END_TIME of
  *                     process rank 0's environment (seconds since 1970) counts
  *  @param start       MPI_Wtime() at the start
@@ -24,8 +24,8 @@ typedef struct lrp_stop lrp_stop;
 lrp_status lrp_stop_create(const char *output, double max_time_s, double start,
                            const lrp_topology *topo, lrp_stop **stop);
 
-/** Accepts NULL; sets *stop to NULL. If the file STOP ended the run, process rank 0 removes it: the
- *  same command then goes on. Local. */
+/** Accepts NULL; sets *stop to NULL. Call it while the lock is held. If the file STOP ended the
+ * run, process rank 0 removes it: the same command then goes on. Local. */
 void lrp_stop_destroy(lrp_stop **stop);
 
 /** A stage begins, in which a unit of cost takes about seconds_per_cost until measured. Local. */
@@ -37,6 +37,14 @@ void lrp_stop_learn(lrp_stop *stop, double cost, double seconds);
 /** Whether work of that cost may begin. Local: process ranks may differ by moments, so agree before
  *  the next collective call. @return LRP_OK, or LRP_STOPPED with the reason as its message */
 lrp_status lrp_stop_check(lrp_stop *stop, double cost);
+
+/** This process rank has failed: those of other nodes stop at their next lrp_stop_check, too, so
+ * that the failure is reported now and not when all other work is done. Local. */
+void lrp_stop_abandon(lrp_stop *stop);
+
+/** This process rank has failed: the others stop at their next lrp_stop_check, on other nodes, too,
+ * so that the failure is reported now and not when all other work is done. Local. */
+void lrp_stop_abandon(lrp_stop *stop);
 
 /** True once after each USR1. Local. */
 bool lrp_stop_checkpoint(lrp_stop *stop);

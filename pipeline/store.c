@@ -125,7 +125,7 @@ static lrp_status check_covers(const lrp_study *study, const json_t *covers) {
   json_decref(files);
   if (same) return LRP_OK;
   return lrp_fail(LRP_ERR_DATA,
-                  "%s: its weight files are not those that %s was made from (size or XXH3 differ); "
+                  "%s: its config.json or weight files are not those that %s was made from; "
                   "restore the model or choose another output",
                   study->job.model, output);
 }

@@ -100,20 +100,47 @@ static lrp_dtype store_dtype(lrp_store_dtype wanted, lrp_dtype model) {
   return LRP_F32;
 }
 
-static lrp_status load_tokenizer(lrp_study *study) {
+/* XXH3 of a file of the model directory. */
+static lrp_status hash_file(const lrp_study *study, const char *name, uint64_t *xxh3) {
   int64_t size;
-  lrp_status st = lrp_tokenizer_open(study->job.model, &study->tokenizer);
-  if (st != LRP_OK) return st;
-  char *path = lrp_path_join(study->job.model, lrp_tokenizer_file(study->tokenizer));
-  if (!path) return LRP_ERR_MEM;
-  st = lrp_file_hash(path, &study->tokenizer_xxh3, &size);
+  char *path = lrp_path_join(study->job.model, name);
+  const lrp_status st = path ? lrp_file_hash(path, xxh3, &size) : LRP_ERR_MEM;
   free(path);
+  return st;
+}
+
+/* The model is only read: a run must not write into its directory. */
+static lrp_status check_output(const lrp_job *job) {
+  char *model = realpath(job->model, NULL), *output = realpath(job->output, NULL);
+  const bool same = model && output && strcmp(model, output) == 0;
+  free(model);
+  free(output);
+  if (!same) return LRP_OK;
+  return lrp_fail(LRP_ERR_JOB,
+                  "output: %s is the model's directory, which is only read; choose "
+                  "another",
+                  job->output);
+}
+
+static lrp_status load_tokenizer(lrp_study *study) {
+  const lrp_status st = lrp_tokenizer_open(study->job.model, &study->tokenizer);
   if (st != LRP_OK) return st;
-  if (lrp_tokenizer_size(study->tokenizer) > study->model.config.llama.vocab_size) {
-    return lrp_fail(LRP_ERR_DATA,
-                    "%s: the tokenizer has %lld pieces, the model a vocab_size of %lld",
-                    study->job.model, (long long)lrp_tokenizer_size(study->tokenizer),
-                    (long long)study->model.config.llama.vocab_size);
+  return hash_file(study, lrp_tokenizer_file(study->tokenizer), &study->tokenizer_xxh3);
+}
+
+/* A tokenizer may know more tokens than the model has rows, as long as no text uses them. */
+static lrp_status check_ids(const lrp_study *study, const lrp_task *task) {
+  const int64_t vocab_size = study->model.config.llama.vocab_size;
+  for (int64_t r = 0; r < task->n_requests; r++) {
+    const lrp_request *q = &task->requests[r];
+    for (int64_t i = 0; i < q->n_tokens; i++) {
+      if (q->tokens[i] < vocab_size) continue;
+      return lrp_fail(LRP_ERR_DATA,
+                      "%s: the tokenizer gives token id %ld in task %s, but config.json has a "
+                      "vocab_size of %lld",
+                      study->job.model, (long)q->tokens[i], task->kind->name,
+                      (long long)vocab_size);
+    }
   }
   return LRP_OK;
 }
@@ -181,6 +208,7 @@ static lrp_status load_tasks(lrp_study *study) {
     const lrp_task_group *group = lrp_task_group_find(name);
     st = group ? load_group(study, group) : load_task(study, lrp_task_find(name));
   }
+  for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) st = check_ids(study, &study->tasks[t]);
   return st;
 }
 
@@ -188,6 +216,8 @@ static lrp_status load_tasks(lrp_study *study) {
 static lrp_status read_inputs(lrp_study *study) {
   lrp_status st = lrp_job_check_supported(&study->job);
   if (st == LRP_OK) st = lrp_model_open(study->job.model, &study->model);
+  if (st == LRP_OK) st = hash_file(study, "config.json", &study->config_xxh3);
+  if (st == LRP_OK) st = check_output(&study->job);
   if (st == LRP_OK) st = lrp_plan_create(&study->job, &study->model.config, &study->plan);
   if (st == LRP_OK) {
     study->store_dtype = store_dtype(study->job.decompose.dtype, lrp_model_dtype(&study->model));

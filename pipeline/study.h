@@ -15,6 +15,7 @@ typedef struct {
   lrp_job job;
   char *job_yaml; /* owned: the resolved job */
   lrp_model model;
+  uint64_t config_xxh3;  /* of config.json */
   lrp_dtype store_dtype; /* of the factors */
   lrp_dtype eval_dtype;  /* of the operands of the forward pass: LRP_F32 or LRP_BF16 */
   lrp_plan plan;
@@ -22,7 +23,8 @@ typedef struct {
   uint64_t tokenizer_xxh3;  /* of its file */
   lrp_task *tasks;          /* owned, n_tasks */
   int n_tasks;
-  const lrp_task_group **groups; /* owned, n_groups: those that the job names, and their subgroups */
+  const lrp_task_group *
+      *groups; /* owned, n_groups: those that the job names, and their subgroups */
   int n_groups;
   int64_t max_length;   /* T */
   uint64_t *shard_xxh3; /* owned, model.n_shards: hash of each weight file */

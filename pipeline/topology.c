@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "kernels/threads.h"
-#include "pipeline/partition.h"
 
 /* Number the nodes by their lowest process rank: the leaders' process ranks, in order. */
 static void number_nodes(lrp_topology *topo, int *leader_of) {
@@ -36,10 +35,9 @@ lrp_status lrp_topology_init(lrp_topology *topo, MPI_Comm comm) {
   st = lrp_agree(st, comm);
   if (st == LRP_OK) {
     number_nodes(topo, leader_of);
-    topo->threads = lrp_threads_init(comm);
-  } else {
-    lrp_topology_free(topo);
+    st = lrp_threads_init(comm, &topo->threads);
   }
+  if (st != LRP_OK) lrp_topology_free(topo);
   free(leader_of);
   return st;
 }
@@ -58,33 +56,22 @@ struct lrp_deal {
 };
 
 /* The items of this node. */
-static lrp_status choose_items(lrp_deal *deal, const lrp_topology *topo, const double *cost,
+static lrp_status choose_items(lrp_deal *deal, const lrp_topology *topo, const int *node,
                                const bool *todo, const int *order, int64_t n) {
-  const size_t count = (size_t)(n > 0 ? n : 1);
-  double *weight = malloc(count * sizeof *weight);
-  int *bin = malloc(count * sizeof *bin);
-  deal->items = malloc(count * sizeof *deal->items);
-  lrp_status st = LRP_OK;
-
-  if (!weight || !bin || !deal->items) st = lrp_fail_memory(count * sizeof *weight, "a schedule");
-  if (st == LRP_OK) {
-    for (int64_t i = 0; i < n; i++) weight[i] = todo && !todo[i] ? 0.0 : cost[i];
-    st = lrp_partition_lpt(weight, n, topo->node_ranks, topo->n_nodes, bin);
-  }
-  for (int64_t j = 0; st == LRP_OK && j < n; j++) {
+  deal->items = malloc(((size_t)n + 1) * sizeof *deal->items);
+  if (!deal->items) return lrp_fail_memory((size_t)n * sizeof *deal->items, "a schedule");
+  for (int64_t j = 0; j < n; j++) {
     const int64_t i = order ? order[j] : j;
-    if ((!todo || todo[i]) && bin[i] == topo->node_index) deal->items[deal->n_items++] = i;
+    if (todo[i] && node[i] == topo->node_index) deal->items[deal->n_items++] = i;
   }
-  free(bin);
-  free(weight);
-  return st;
+  return LRP_OK;
 }
 
-lrp_status lrp_deal_create(const lrp_topology *topo, const double *cost, const bool *todo,
+lrp_status lrp_deal_create(const lrp_topology *topo, const int *node, const bool *todo,
                            const int *order, int64_t n, lrp_deal **out) {
   lrp_deal *deal = calloc(1, sizeof *deal);
   *out = NULL;
-  lrp_status st = deal ? choose_items(deal, topo, cost, todo, order, n)
+  lrp_status st = deal ? choose_items(deal, topo, node, todo, order, n)
                        : lrp_fail_memory(sizeof *deal, "a schedule");
   st = lrp_agree(st, topo->comm);
   if (st != LRP_OK) {

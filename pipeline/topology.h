@@ -27,11 +27,11 @@ void lrp_topology_free(lrp_topology *topo);
  *  not do: the target of a one-sided operation makes no progress while it computes.) */
 typedef struct lrp_deal lrp_deal;
 
-/** Deal items 0 .. n - 1 with todo[i] (NULL: all) to nodes by cost; within a node the next item
- * goes to whoever asks next, in the order of order[] (a permutation; NULL: ascending). Collective;
- * all arguments are the same on every process rank.
+/** Deal the items i of 0 .. n - 1 with todo[i] to the nodes node[i]; within a node the next item
+ *  goes to whoever asks next, in the order of order[] (a permutation; NULL: ascending). Collective;
+ *  all arguments are the same on every process rank.
  *  @return LRP_OK, LRP_ERR_MEM; the same on every process rank */
-lrp_status lrp_deal_create(const lrp_topology *topo, const double *cost, const bool *todo,
+lrp_status lrp_deal_create(const lrp_topology *topo, const int *node, const bool *todo,
                            const int *order, int64_t n, lrp_deal **deal);
 
 /** Next item, or -1 when there is none. Local. */

@@ -332,7 +332,7 @@ lrp_status lrp_ledger_write(lrp_ledger *ledger, int64_t unit, const void *const 
   if (st != LRP_OK) return st;
   fill_record(&ledger->records[unit], unit, record, data_hash);
   ledger->states[unit] = LRP_LEDGER_PENDING;
-  if (ledger->n_pending++ == 0) ledger->pending_since = monotonic_s();
+  ledger->n_pending++;
   return LRP_OK;
 }
 
@@ -358,12 +358,13 @@ lrp_status lrp_ledger_flush(lrp_ledger *ledger) {
     ledger->states[i] = st == LRP_OK ? LRP_LEDGER_DONE : LRP_LEDGER_OPEN;
   }
   ledger->n_pending = 0;
+  ledger->last_flush = monotonic_s();
   ledger->broken = st; /* after a failed sync nobody knows what is on disk: do not try again */
   return st;
 }
 
 lrp_status lrp_ledger_flush_after(lrp_ledger *ledger, double seconds) {
   if (ledger->broken != LRP_OK) return ledger->broken;
-  if (ledger->n_pending == 0 || monotonic_s() - ledger->pending_since < seconds) return LRP_OK;
+  if (ledger->n_pending == 0 || monotonic_s() - ledger->last_flush < seconds) return LRP_OK;
   return lrp_ledger_flush(ledger);
 }

@@ -47,7 +47,7 @@ struct lrp_ledger {
   lrp_journal_record *records; /* on disk, or pending */
   unsigned char *states;
   int64_t n_pending;
-  double pending_since; /* monotonic seconds */
+  double last_flush; /* monotonic seconds; 0: none yet */
   lrp_status broken;    /* a sync failed: nothing more is recorded */
   void *map;            /* NULL until it is asked for */
 };

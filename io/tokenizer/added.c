@@ -84,8 +84,8 @@ lrp_status lrp_added_index(lrp_added *a, const lrp_normalizer *normalizer) {
 /* Unicode's property White_Space. */
 static bool is_space(utf8proc_int32_t c) {
   return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
-         c == 0x205f || c == 0x3000;
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+         c == 0x3000;
 }
 
 /* \w of regular expressions (UTS 18): alphabetic, mark, decimal number, connector, joiner. */

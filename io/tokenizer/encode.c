@@ -221,8 +221,7 @@ static lrp_status encode_part(encoder *e, const char *raw, size_t raw_length, bo
   size_t length, at = 0;
   lrp_status st = lrp_normalize(&e->rules->normalizer, raw, raw_length, e->normal, &text, &length);
 
-  while (st == LRP_OK &&
-         lrp_added_next(added, &added->normalized, text, length, &cursor, &match)) {
+  while (st == LRP_OK && lrp_added_next(added, &added->normalized, text, length, &cursor, &match)) {
     if (at < match.start) st = encode_piece(e, text + at, match.start - at, first && at == 0);
     if (st == LRP_OK) st = lrp_tokens_push(e->out, match.id);
     at = match.end;

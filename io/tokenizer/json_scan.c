@@ -257,8 +257,7 @@ lrp_status lrp_json_string(const lrp_json_file *file, lrp_json_slice value, cons
       to = put_utf8(to, c);
     }
   }
-  *characters =
-      (lrp_json_slice){.text = value.text + 1, .length = (size_t)(to - (value.text + 1))};
+  *characters = (lrp_json_slice){.text = value.text + 1, .length = (size_t)(to - (value.text + 1))};
   return LRP_OK;
 }
 

@@ -39,7 +39,8 @@ lrp_status lrp_json_fail(const lrp_json_file *file, const char *at, const char *
 /** The one value that the file is, white space around it removed. Local.
  *  @return LRP_OK; LRP_ERR_DATA (none, more than one, brackets that do not match or are nested more
  *          than 64 deep, a text that is not UTF-8) */
-lrp_status lrp_json_whole(const lrp_json_file *file, char *data, size_t size, lrp_json_slice *value);
+lrp_status lrp_json_whole(const lrp_json_file *file, char *data, size_t size,
+                          lrp_json_slice *value);
 
 /** Walk through an object (open '{') or an array ('['); what: its name, for messages. Local.
  *  @return LRP_OK; LRP_ERR_DATA if value is none */
@@ -56,7 +57,8 @@ lrp_status lrp_json_next(lrp_json_walk *walk, lrp_json_slice *name, lrp_json_sli
 lrp_status lrp_json_string(const lrp_json_file *file, lrp_json_slice value, const char *what,
                            lrp_json_slice *characters);
 
-/** Read an integer. Local. @return LRP_OK; LRP_ERR_DATA if it is none, or has more than 15 digits */
+/** Read an integer. Local. @return LRP_OK; LRP_ERR_DATA if it is none, or has more than 15 digits
+ */
 lrp_status lrp_json_integer(const lrp_json_file *file, lrp_json_slice value, const char *what,
                             int64_t *integer);
 

@@ -233,10 +233,11 @@ static lrp_status set_rules(lrp_rules *r) {
     const lrp_piece *piece = &r->vocab.pieces[id];
     if (piece->mergeable && lrp_has_inner_mark(piece->text, piece->length)) r->joins_words = true;
     if (!is_added(piece)) continue;
-    st = lrp_added_put(
-        &r->added,
-        &(lrp_added_token){.text = piece->text, .length = piece->length, .id = id,
-                           .special = piece->type != LRP_PIECE_USER_DEFINED});
+    st = lrp_added_put(&r->added,
+                       &(lrp_added_token){.text = piece->text,
+                                          .length = piece->length,
+                                          .id = id,
+                                          .special = piece->type != LRP_PIECE_USER_DEFINED});
   }
   return st == LRP_OK ? lrp_added_index(&r->added, &r->normalizer) : st;
 }

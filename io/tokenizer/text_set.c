@@ -76,8 +76,7 @@ lrp_status lrp_text_set_add(lrp_text_set *s, const char *text, size_t length, in
     return LRP_OK;
   }
   *slot = (struct lrp_text_slot){.tag = tag, .item = s->count};
-  s->items[s->count++] =
-      (lrp_text_item){.text = text, .length = (uint32_t)length, .value = value};
+  s->items[s->count++] = (lrp_text_item){.text = text, .length = (uint32_t)length, .value = value};
   return LRP_OK;
 }
 

@@ -7,112 +7,204 @@
 #include <unistd.h>
 
 #include "io/base/file.h"
+#include "io/tokenizer/decode.h"
+#include "io/tokenizer/encode.h"
 #include "io/tokenizer/sentencepiece.h"
-#include "io/tokenizer/sentencepiece_text.h"
-#include "io/tokenizer/vocab.h"
+#include "io/tokenizer/tokenizer_json.h"
+#include "kernels/log.h"
 
+static const char json_name[] = "tokenizer.json";
 static const char model_name[] = "tokenizer.model";
-static const char config_name[] = "tokenizer_config.json";
 
-#define CONFIG_MAX ((size_t)64 << 20) /* bytes; such files list all added tokens */
+#define CONFIG_MAX ((size_t)16 << 20) /* bytes; such files list all added tokens */
 
 struct lrp_tokenizer {
-  lrp_vocab vocab;
-  bool add_bos, add_eos;
+  lrp_rules rules;
+  const char *file; /* borrowed: its name */
+  char *bos_text;   /* owned, or NULL */
 };
 
 static bool absent(const char *path) {
   return access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-static lrp_status fail_absent(const char *dir) {
-  char *json = lrp_path_join(dir, "tokenizer.json");
-  lrp_status st = LRP_ERR_MEM;
+/* ---- The rules ------------------------------------------------------------------------------- */
 
-  if (!json) return st;
-  if (absent(json)) {
-    st = lrp_fail(LRP_ERR_ABSENT, "%s: no tokenizer: %s (SentencePiece) is expected there", dir,
-                  model_name);
-  } else {
-    st = lrp_fail(LRP_ERR_ABSENT, "%s: tokenizer.json is not read yet, %s is expected", dir,
-                  model_name);
-  }
-  free(json);
-  return st;
-}
+typedef lrp_status (*reader)(char *data, size_t size, const char *file, lrp_rules *r);
 
-static lrp_status read_vocab(const char *dir, lrp_vocab *v) {
-  char *path = lrp_path_join(dir, model_name);
+/* Leaves tok->file NULL if dir has no such file. */
+static lrp_status read_file(const char *dir, const char *name, size_t max, reader read,
+                            lrp_tokenizer *tok) {
+  char *path = lrp_path_join(dir, name);
   char *data = NULL;
   size_t size = 0;
-  lrp_status st = LRP_ERR_MEM;
+  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
 
-  if (!path) return st;
-  st = absent(path) ? fail_absent(dir) : lrp_file_read(path, LRP_SENTENCEPIECE_MAX, &data, &size);
-  if (st == LRP_OK) st = lrp_sentencepiece_read(data, size, path, v);
+  if (st == LRP_OK && !absent(path)) {
+    tok->file = name;
+    st = lrp_file_read(path, max, &data, &size);
+    if (st == LRP_OK) st = read(data, size, path, &tok->rules);
+  }
   free(path);
   return st;
 }
 
-/* Absent and null keep the default. */
-static lrp_status read_flag(const char *path, const json_t *root, const char *key, bool *value) {
-  const json_t *item = json_object_get(root, key);
+static lrp_status read_rules(const char *dir, lrp_tokenizer *tok) {
+  lrp_status st = read_file(dir, json_name, LRP_TOKENIZER_JSON_MAX, lrp_tokenizer_json_read, tok);
 
-  if (!item || json_is_null(item)) return LRP_OK;
-  if (!json_is_boolean(item)) {
-    return lrp_fail(LRP_ERR_DATA, "%s: %s: expected true or false", path, key);
+  if (st == LRP_OK && !tok->file) {
+    st = read_file(dir, model_name, LRP_SENTENCEPIECE_MAX, lrp_sentencepiece_read, tok);
   }
-  *value = json_is_true(item);
-  return LRP_OK;
+  if (st != LRP_OK || tok->file) return st;
+  return lrp_fail(LRP_ERR_ABSENT, "%s: no tokenizer: %s or %s (SentencePiece) is expected there",
+                  dir, json_name, model_name);
 }
 
-static lrp_status parse_config(const char *path, const char *data, size_t size,
-                               lrp_tokenizer *tok) {
-  json_error_t error;
-  json_t *root;
-  lrp_status st = LRP_OK;
+/* ---- What stands beside them ----------------------------------------------------------------- */
 
-  /* "model_max_length" is 1000000000000000019884624838656 in many files: no integer here. */
-  root = json_loadb(data, size, JSON_DECODE_INT_AS_REAL, &error);
-  if (!root && json_error_code(&error) == json_error_out_of_memory) {
-    return lrp_fail_memory(size, path);
-  }
-  if (!root) return lrp_fail(LRP_ERR_DATA, "%s:%d: %s", path, error.line, error.text);
-  if (!json_is_object(root)) st = lrp_fail(LRP_ERR_DATA, "%s: expected a JSON object", path);
-  if (st == LRP_OK) st = read_flag(path, root, "add_bos_token", &tok->add_bos);
-  if (st == LRP_OK) st = read_flag(path, root, "add_eos_token", &tok->add_eos);
-  json_decref(root);
-  return st;
-}
-
-static lrp_status read_config(const char *dir, lrp_tokenizer *tok) {
-  char *path = lrp_path_join(dir, config_name);
+/* An object, or NULL if dir has no such file. */
+static lrp_status load_object(const char *dir, const char *name, json_t **root) {
+  char *path = lrp_path_join(dir, name);
   char *data = NULL;
   size_t size = 0;
-  lrp_status st = LRP_ERR_MEM;
+  json_error_t error;
+  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
 
-  if (!path) return st;
-  st = LRP_OK;
-  if (!absent(path)) {
+  *root = NULL;
+  if (st == LRP_OK && !absent(path)) {
     st = lrp_file_read(path, CONFIG_MAX, &data, &size);
-    if (st == LRP_OK) st = parse_config(path, data, size, tok);
+    if (st == LRP_OK) {
+      /* "model_max_length" is 1000000000000000019884624838656 in many files: no integer here. */
+      *root = json_loadb(data, size, JSON_DECODE_INT_AS_REAL, &error);
+      if (!*root && json_error_code(&error) == json_error_out_of_memory) {
+        st = lrp_fail_memory(size, path);
+      } else if (!*root) {
+        st = lrp_fail(LRP_ERR_DATA, "%s:%d: %s", path, error.line, error.text);
+      } else if (!json_is_object(*root)) {
+        st = lrp_fail(LRP_ERR_DATA, "%s: expected a JSON object", path);
+      }
+    }
   }
   free(data);
   free(path);
   return st;
 }
 
+/* Absent and null keep the default. */
+static lrp_status read_flag(const char *dir, const json_t *root, const char *key, bool *value) {
+  const json_t *item = json_object_get(root, key);
+
+  if (!item || json_is_null(item)) return LRP_OK;
+  if (!json_is_boolean(item)) {
+    return lrp_fail(LRP_ERR_DATA, "%s/tokenizer_config.json: %s: expected true or false", dir, key);
+  }
+  *value = json_is_true(item);
+  return LRP_OK;
+}
+
+/* What a tokenizer without rules for it adds: add_bos_token and add_eos_token. */
+static lrp_status add_marks(const char *dir, const json_t *config, bool bos, bool eos,
+                            lrp_rules *r) {
+  lrp_status st = read_flag(dir, config, "add_bos_token", &bos);
+
+  if (st == LRP_OK) st = read_flag(dir, config, "add_eos_token", &eos);
+  if (st == LRP_OK && r->marks_given) {
+    if (bos != (r->front.count > 0) || eos != (r->behind.count > 0)) {
+      lrp_warn(
+          "%s/tokenizer_config.json: add_bos_token and add_eos_token contradict the post_processor "
+          "of tokenizer.json, which is followed",
+          dir);
+    }
+    return st;
+  }
+  if (st == LRP_OK && bos && r->vocab.bos >= 0) st = lrp_id_list_push(&r->front, r->vocab.bos);
+  if (st == LRP_OK && eos && r->vocab.eos >= 0) st = lrp_id_list_push(&r->behind, r->vocab.eos);
+  return st;
+}
+
+/* A token by its text, {"content": "<s>"} or "<s>", or none by null. Sets *found if the object says
+ * so. */
+static lrp_status name_mark(const char *dir, const json_t *root, const char *key,
+                            const lrp_vocab *v, int32_t *id, bool *found) {
+  const json_t *item = json_object_get(root, key);
+  const char *text;
+
+  if (json_is_object(item)) item = json_object_get(item, "content");
+  text = json_string_value(item);
+  if (*found || (!text && !json_is_null(item))) return LRP_OK;
+  *found = true;
+  *id = text ? lrp_vocab_find(v, text, strlen(text)) : -1;
+  if (!text || *id >= 0) return LRP_OK;
+  return lrp_fail(LRP_ERR_DATA, "%s: the %s '%.100s' is no token of tokenizer.json", dir, key,
+                  text);
+}
+
+/* A token by its number; a list of them (eos_token_id) names the first. */
+static void number_mark(const json_t *root, const char *key, const lrp_vocab *v, int32_t *id) {
+  const json_t *item = json_object_get(root, key);
+  double number;
+
+  if (*id >= 0) return;
+  if (json_is_array(item)) item = json_array_get(item, 0);
+  number = json_is_real(item) ? json_real_value(item) : -1.0;
+  if (number >= 0.0 && number < v->count) *id = (int32_t)number;
+}
+
+/* BOS and EOS of tokenizer.json, which does not name them. */
+static lrp_status find_marks(const char *dir, const json_t *config, lrp_vocab *v) {
+  json_t *map = NULL, *model = NULL;
+  bool bos = false, eos = false;
+  lrp_status st = name_mark(dir, config, "bos_token", v, &v->bos, &bos);
+
+  if (st == LRP_OK) st = name_mark(dir, config, "eos_token", v, &v->eos, &eos);
+  if (st == LRP_OK && (!bos || !eos)) st = load_object(dir, "special_tokens_map.json", &map);
+  if (st == LRP_OK) st = name_mark(dir, map, "bos_token", v, &v->bos, &bos);
+  if (st == LRP_OK) st = name_mark(dir, map, "eos_token", v, &v->eos, &eos);
+  if (st == LRP_OK && (!bos || !eos)) st = load_object(dir, "config.json", &model);
+  if (!bos) number_mark(model, "bos_token_id", v, &v->bos);
+  if (!eos) number_mark(model, "eos_token_id", v, &v->eos);
+  json_decref(model);
+  json_decref(map);
+  return st;
+}
+
+static lrp_status read_config(const char *dir, lrp_tokenizer *tok) {
+  lrp_rules *r = &tok->rules;
+  const bool is_model = tok->file == model_name;
+  json_t *config = NULL;
+  lrp_status st = load_object(dir, "tokenizer_config.json", &config);
+
+  if (st == LRP_OK && !is_model) st = find_marks(dir, config, &r->vocab);
+  if (st == LRP_OK) {
+    const bool bos = is_model || (r->marks_given && r->front.count > 0);
+    const bool eos = r->marks_given && r->behind.count > 0;
+    st = add_marks(dir, config, bos, eos, r);
+  }
+  json_decref(config);
+  return st;
+}
+
+/* ---- The tokenizer --------------------------------------------------------------------------- */
+
+static lrp_status keep_bos_text(lrp_tokenizer *tok) {
+  const lrp_vocab *v = &tok->rules.vocab;
+
+  if (v->bos < 0) return LRP_OK;
+  tok->bos_text =
+      strndup(v->pieces[v->bos].text ? v->pieces[v->bos].text : "", v->pieces[v->bos].length);
+  return tok->bos_text ? LRP_OK : lrp_fail_memory(v->pieces[v->bos].length, "a token");
+}
+
 lrp_status lrp_tokenizer_open(const char *dir, lrp_tokenizer **out) {
-  lrp_tokenizer *tok = malloc(sizeof *tok);
+  lrp_tokenizer *tok = calloc(1, sizeof *tok);
   lrp_status st;
 
   *out = NULL;
   if (!tok) return lrp_fail_memory(sizeof *tok, "a tokenizer");
-  lrp_vocab_init(&tok->vocab);
-  tok->add_bos = true;
-  tok->add_eos = false;
-  st = read_vocab(dir, &tok->vocab);
+  lrp_rules_init(&tok->rules);
+  st = read_rules(dir, tok);
   if (st == LRP_OK) st = read_config(dir, tok);
+  if (st == LRP_OK) st = keep_bos_text(tok);
   if (st != LRP_OK) {
     lrp_tokenizer_close(&tok);
     return st;
@@ -123,26 +215,30 @@ lrp_status lrp_tokenizer_open(const char *dir, lrp_tokenizer **out) {
 
 void lrp_tokenizer_close(lrp_tokenizer **tok) {
   if (!*tok) return;
-  lrp_vocab_free(&(*tok)->vocab);
+  free((*tok)->bos_text);
+  lrp_rules_free(&(*tok)->rules);
   free(*tok);
   *tok = NULL;
 }
 
 int32_t lrp_tokenizer_bos(const lrp_tokenizer *tok) {
-  return tok->vocab.bos;
+  return tok->rules.vocab.bos;
 }
 
 int32_t lrp_tokenizer_eos(const lrp_tokenizer *tok) {
-  return tok->vocab.eos;
+  return tok->rules.vocab.eos;
 }
 
 int64_t lrp_tokenizer_size(const lrp_tokenizer *tok) {
-  return tok->vocab.count;
+  return tok->rules.vocab.count;
 }
 
 const char *lrp_tokenizer_file(const lrp_tokenizer *tok) {
-  (void)tok;
-  return model_name;
+  return tok->file;
+}
+
+const char *lrp_tokenizer_bos_text(const lrp_tokenizer *tok) {
+  return tok->bos_text;
 }
 
 void lrp_tokens_free(lrp_tokens *t) {
@@ -162,26 +258,35 @@ lrp_status lrp_tokens_push(lrp_tokens *t, int32_t id) {
   return LRP_OK;
 }
 
-static bool starts_with_bos(const lrp_vocab *v, const char *text, size_t length) {
-  const lrp_piece *bos = v->bos >= 0 ? &v->pieces[v->bos] : NULL;
-  return bos && length >= bos->length && memcmp(text, bos->text, bos->length) == 0;
+static bool starts_with_bos(const lrp_tokenizer *tok, const char *text, size_t length) {
+  const size_t n = tok->bos_text ? strlen(tok->bos_text) : 0;
+  return n > 0 && length >= n && memcmp(text, tok->bos_text, n) == 0;
+}
+
+static lrp_status push_all(const lrp_id_list *list, lrp_tokens *out) {
+  lrp_status st = LRP_OK;
+
+  for (int32_t i = 0; i < list->count && st == LRP_OK; i++) {
+    st = lrp_tokens_push(out, list->ids[i]);
+  }
+  return st;
 }
 
 lrp_status lrp_tokenizer_encode(const lrp_tokenizer *tok, const char *text, size_t length,
                                 bool special, lrp_tokens *out) {
-  const lrp_vocab *v = &tok->vocab;
+  const lrp_rules *r = &tok->rules;
   const int64_t before = out->count;
   lrp_status st = LRP_OK;
 
-  if (starts_with_bos(v, text, length)) special = false;
-  if (special && tok->add_bos && v->bos >= 0) st = lrp_tokens_push(out, v->bos);
-  if (st == LRP_OK) st = lrp_sentencepiece_encode(v, text, length, out);
-  if (st == LRP_OK && special && tok->add_eos && v->eos >= 0) st = lrp_tokens_push(out, v->eos);
+  if (starts_with_bos(tok, text, length)) special = false;
+  if (special) st = push_all(&r->front, out);
+  if (st == LRP_OK) st = lrp_rules_encode(r, text, length, out);
+  if (st == LRP_OK && special) st = push_all(&r->behind, out);
   if (st != LRP_OK) out->count = before;
   return st;
 }
 
 lrp_status lrp_tokenizer_decode(const lrp_tokenizer *tok, const int32_t *ids, int64_t count,
                                 char **text) {
-  return lrp_sentencepiece_decode(&tok->vocab, ids, count, text);
+  return lrp_rules_decode(&tok->rules, ids, count, text);
 }

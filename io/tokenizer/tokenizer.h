@@ -1,6 +1,21 @@
 /** @file io/tokenizer/tokenizer.h
  *  Text to token ids and back, as the model's own tokenizer does it.
  *
+ *  Two files are read: tokenizer.json, where it is there, else tokenizer.model.
+ *
+ *  tokenizer.json (Hugging Face) is followed as its library follows it, for BPE over code points:
+ *  - added_tokens with normalized, lstrip, rstrip and single_word; their ids are those of the file.
+ *  - normalizer: Prepend, Replace of a String, Sequence. pre_tokenizer: Metaspace with U+2581,
+ *    prepend_scheme or add_prefix_space, and split.
+ *  - model BPE: vocab with ids up to 2^20 - 1, which may have holes; merges in either form;
+ *    byte_fallback, fuse_unk, unk_token, ignore_merges.
+ *  - post_processor TemplateProcessing: what is added in front and behind. It decides where it is
+ *    there, also against add_bos_token and add_eos_token of tokenizer_config.json (a warning names
+ *    the contradiction); where it is null, true ones of these are followed.
+ *  - decoder: whether the first space is removed. truncation and padding are not followed, nor are
+ *    the added tokens of tokenizer_config.json.
+ *  - Everything else that could change ids is refused with its name; so is byte-level BPE.
+ *
  *  tokenizer.model is followed as Hugging Face's fast Llama tokenizer follows it:
  *  - Added tokens (pieces of the types CONTROL, UNKNOWN, USER_DEFINED, as "<s>") are found in the
  *    raw text first, leftmost and longest. What lies between them is encoded by itself.
@@ -34,12 +49,15 @@ lrp_status lrp_tokens_push(lrp_tokens *t, int32_t id);
 /** Release the memory and zero *t. Local. */
 void lrp_tokens_free(lrp_tokens *t);
 
-/** Open the tokenizer of a Hugging Face model directory: tokenizer.model (SentencePiece BPE).
- *  Local. bos and eos are found in the file; tokenizer_config.json (add_bos_token, by default true,
- *  add_eos_token, by default false) is followed where it is there. *out is NULL upon failure.
+/** Open the tokenizer of a Hugging Face model directory. Local. *out is NULL upon failure.
+ *  BOS and EOS of tokenizer.model are found in it; add_bos_token (by default true) and
+ *  add_eos_token (by default false) of tokenizer_config.json are followed. Those of tokenizer.json
+ *  are called bos_token and eos_token in tokenizer_config.json or special_tokens_map.json; else
+ *  they are the first token that the post-processor puts in front and the last one behind; else the
+ *  special tokens <s> and </s>; else bos_token_id and eos_token_id of config.json.
  *  @return LRP_OK; LRP_ERR_ABSENT (no tokenizer in dir: the message names the expected files);
- *          LRP_ERR_DATA (not a SentencePiece BPE model, hostile protobuf, broken JSON);
- *          LRP_ERR_PERM; LRP_ERR_IO; LRP_ERR_MEM */
+ *          LRP_ERR_DATA (damaged, hostile, or of a kind that is not read: named); LRP_ERR_PERM;
+ *          LRP_ERR_IO; LRP_ERR_MEM */
 lrp_status lrp_tokenizer_open(const char *dir, lrp_tokenizer **out);
 void lrp_tokenizer_close(lrp_tokenizer **tok);
 
@@ -53,9 +71,10 @@ void lrp_tokenizer_close(lrp_tokenizer **tok);
 lrp_status lrp_tokenizer_encode(const lrp_tokenizer *tok, const char *text, size_t length,
                                 bool special, lrp_tokens *out);
 
-/** Text of ids, special tokens (CONTROL, UNKNOWN) and numbers that are no ids skipped; freed by the
+/** Text of ids, special tokens and numbers that are no ids skipped; freed by the
  *  caller. Local. Byte tokens in a row are joined; if they are not UTF-8, each becomes U+FFFD, as
- *  does <0x00>, which would end the string. The first space is removed.
+ *  does <0x00>, which would end the string. The first space is removed (tokenizer.json: if its
+ *  decoder is null, or has Strip or a Metaspace that prepends).
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_tokenizer_decode(const lrp_tokenizer *tok, const int32_t *ids, int64_t count,
                                 char **text);
@@ -64,10 +83,13 @@ lrp_status lrp_tokenizer_decode(const lrp_tokenizer *tok, const int32_t *ids, in
 int32_t lrp_tokenizer_bos(const lrp_tokenizer *tok);
 int32_t lrp_tokenizer_eos(const lrp_tokenizer *tok);
 
-/** Number of ids. Local. */
+/** Text of the BOS token, or NULL if there is none. Local. */
+const char *lrp_tokenizer_bos_text(const lrp_tokenizer *tok);
+
+/** Number of ids: the largest one plus 1. Local. */
 int64_t lrp_tokenizer_size(const lrp_tokenizer *tok);
 
-/** Name of the file that was read, for provenance: "tokenizer.model". Local. */
+/** Name of the file that was read, for provenance: "tokenizer.json". Local. */
 const char *lrp_tokenizer_file(const lrp_tokenizer *tok);
 
 #endif

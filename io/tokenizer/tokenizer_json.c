@@ -17,6 +17,10 @@ typedef struct {
   lrp_json_slice continuing_subword_prefix, end_of_word_suffix;
 } model_members;
 
+typedef struct {
+  lrp_json_slice id, content, special, normalized, lstrip, rstrip, single_word;
+} token_members;
+
 /* ---- Members --------------------------------------------------------------------------------- */
 
 static lrp_status set_member(const lrp_json_file *file, const member *members, size_t n,
@@ -126,8 +130,7 @@ static lrp_status read_merge(const lrp_json_file *file, lrp_json_slice value, lr
     space = memchr(text.text, ' ', text.length);
     if (!space) return lrp_json_fail(file, value.text, "a merge without a space");
     *left = (lrp_json_slice){.text = text.text, .length = (size_t)(space - text.text)};
-    *right =
-        (lrp_json_slice){.text = space + 1, .length = text.length - left->length - 1};
+    *right = (lrp_json_slice){.text = space + 1, .length = text.length - left->length - 1};
     return LRP_OK;
   }
   st = lrp_json_walk_start(file, value, '[', "model.merges: a merge", &walk);
@@ -211,6 +214,13 @@ static lrp_status collect_model(const lrp_json_file *file, lrp_json_slice object
   return collect(file, object, "model", members, sizeof members / sizeof members[0]);
 }
 
+/* Whether words are more than the merges say: their marks may be UNK, or what stands between two
+ * marks may vanish. */
+static bool may_join_words(const lrp_rules *r) {
+  return r->ignore_merges || r->vocab.unk < 0 ||
+         lrp_vocab_find_mergeable(&r->vocab, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) < 0;
+}
+
 static lrp_status read_model(const lrp_json_file *file, const model_members *m, lrp_rules *r) {
   lrp_status st = check_off(file, m->dropout, "dropout");
 
@@ -218,14 +228,15 @@ static lrp_status read_model(const lrp_json_file *file, const model_members *m, 
     st = check_off(file, m->continuing_subword_prefix, "continuing_subword_prefix");
   }
   if (st == LRP_OK) st = check_off(file, m->end_of_word_suffix, "end_of_word_suffix");
-  if (st == LRP_OK) st = read_flag(file, m->byte_fallback, "model.byte_fallback", &r->byte_fallback);
+  if (st == LRP_OK)
+    st = read_flag(file, m->byte_fallback, "model.byte_fallback", &r->byte_fallback);
   if (st == LRP_OK) st = read_flag(file, m->fuse_unk, "model.fuse_unk", &r->fuse_unk);
-  if (st == LRP_OK) st = read_flag(file, m->ignore_merges, "model.ignore_merges", &r->ignore_merges);
+  if (st == LRP_OK)
+    st = read_flag(file, m->ignore_merges, "model.ignore_merges", &r->ignore_merges);
   if (st == LRP_OK) st = read_vocab(file, m->vocab, r);
   if (st == LRP_OK) st = read_unk(file, m->unk_token, r);
   r->by_merges = true;
-  r->joins_words = r->ignore_merges || lrp_vocab_find_mergeable(&r->vocab, LRP_SPACE_MARK,
-                                                                LRP_SPACE_MARK_LENGTH) < 0;
+  r->joins_words = may_join_words(r);
   return st == LRP_OK ? read_merges(file, m->merges, r) : st;
 }
 
@@ -257,24 +268,30 @@ static lrp_status put_added(const lrp_json_file *file, const lrp_added_token *to
 }
 
 static lrp_status read_added_token(const lrp_json_file *file, lrp_json_slice object, lrp_rules *r) {
-  lrp_json_slice id_, content_, special, normalized, lstrip, rstrip, single_word, content = {0};
-  const member members[] = {{"id", &id_},         {"content", &content_}, {"special", &special},
-                            {"normalized", &normalized}, {"lstrip", &lstrip},    {"rstrip", &rstrip},
-                            {"single_word", &single_word}};
+  token_members m;
+  const member members[] = {{"id", &m.id},
+                            {"content", &m.content},
+                            {"special", &m.special},
+                            {"normalized", &m.normalized},
+                            {"lstrip", &m.lstrip},
+                            {"rstrip", &m.rstrip},
+                            {"single_word", &m.single_word}};
   lrp_added_token t = {.text = NULL};
+  lrp_json_slice content = {0};
   int64_t id = -1;
   lrp_status st;
 
-  id_ = content_ = special = normalized = lstrip = rstrip = single_word = content;
+  memset(&m, 0, sizeof m);
   st = collect(file, object, "added_tokens: a token", members, sizeof members / sizeof members[0]);
-  if (st == LRP_OK) st = lrp_json_integer(file, id_, "added_tokens: an id", &id);
-  if (st == LRP_OK) st = lrp_json_string(file, content_, "added_tokens: a content", &content);
-  if (st == LRP_OK) st = read_flag(file, special, "added_tokens: special", &t.special);
+  if (st == LRP_OK) st = lrp_json_integer(file, m.id, "added_tokens: an id", &id);
+  if (st == LRP_OK) st = lrp_json_string(file, m.content, "added_tokens: a content", &content);
+  if (st == LRP_OK) st = read_flag(file, m.special, "added_tokens: special", &t.special);
   t.normalized = !t.special;
-  if (st == LRP_OK) st = read_flag(file, normalized, "added_tokens: normalized", &t.normalized);
-  if (st == LRP_OK) st = read_flag(file, lstrip, "added_tokens: lstrip", &t.lstrip);
-  if (st == LRP_OK) st = read_flag(file, rstrip, "added_tokens: rstrip", &t.rstrip);
-  if (st == LRP_OK) st = read_flag(file, single_word, "added_tokens: single_word", &t.single_word);
+  if (st == LRP_OK) st = read_flag(file, m.normalized, "added_tokens: normalized", &t.normalized);
+  if (st == LRP_OK) st = read_flag(file, m.lstrip, "added_tokens: lstrip", &t.lstrip);
+  if (st == LRP_OK) st = read_flag(file, m.rstrip, "added_tokens: rstrip", &t.rstrip);
+  if (st == LRP_OK)
+    st = read_flag(file, m.single_word, "added_tokens: single_word", &t.single_word);
   if (st != LRP_OK || content.length == 0) return st; /* an empty one is never found */
   t.text = content.text;
   t.length = (uint32_t)content.length;
@@ -328,11 +345,11 @@ lrp_status lrp_tokenizer_json_read(char *data, size_t size, const char *name, lr
   memset(&m, 0, sizeof m);
   lrp_rules_init(r);
   r->vocab.data = data;
-  r->strip_space = is_null(steps.decoder);
   st = lrp_json_whole(&file, data, size, &whole);
   if (st == LRP_OK) {
     st = collect(&file, whole, "the file", members, sizeof members / sizeof members[0]);
   }
+  r->strip_space = is_null(steps.decoder);
   if (st == LRP_OK) st = collect_model(&file, model, &m);
   if (st == LRP_OK) st = check_type(&file, m.type);
   if (st == LRP_OK) st = lrp_json_steps_read(&file, &steps, r);

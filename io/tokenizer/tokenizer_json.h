@@ -11,9 +11,9 @@
 /** Bytes of the largest file that is read. */
 #define LRP_TOKENIZER_JSON_MAX ((size_t)128 << 20)
 
-/** Read vocabulary, merges, added tokens and the steps around them. Local. What is read, and what is
- *  refused, stands in tokenizer.h. BOS and EOS are the first special token that the post-processor
- *  puts in front and the last one behind, else those called <s> and </s>, else none.
+/** Read vocabulary, merges, added tokens and the steps around them. Local. What is read, and what
+ * is refused, stands in tokenizer.h. BOS and EOS are the first special token that the
+ * post-processor puts in front and the last one behind, else those called <s> and </s>, else none.
  *  @param[in]  data  malloc'ed bytes of the file; owned by *r from here on, also upon failure
  *  @param[in]  size  at most LRP_TOKENIZER_JSON_MAX
  *  @param[in]  file  named in messages

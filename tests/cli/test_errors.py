@@ -163,12 +163,16 @@ class Errors(lrp.Case):
             f.write("a file")
         content = lrp.job(self.model, os.path.join(blocked, "out"), self.data)
         self.fails(73, "blocked", job=lrp.write_job(self.path("blocked.yaml"), content))
+        before = sorted(os.listdir(self.model))
+        self.fails(78, "output", args=("--set", f"output={self.model}"))
+        self.assertEqual(sorted(os.listdir(self.model)), before)
 
     def test_usage(self):
         for args in (["--nonsense"], ["run", "a", "b"], ["plan", "--ranks", "x", "j.yaml"]):
-            result = lrp.run(args)
-            self.assertEqual(result.returncode, 2, result.stderr)
-            self.assertEqual(len(lrp.errors(result)), 1, result.stderr)
+            for ranks in (None, 3):
+                result = lrp.run(args, ranks)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertEqual(len(lrp.errors(result)), 1, result.stderr)
         result = lrp.run(["--help"])
         self.assertEqual(result.returncode, 0)
         self.assertIn("--set", result.stdout)

@@ -32,7 +32,7 @@ class Ranks(lrp.Case):
     def test_grid_agrees(self):
         import numpy as np
         one = lrp.factors(self.outputs("grid", 1))
-        for ranks in (2, 3, 4):
+        for ranks in (2, 3, 4, 8):
             out = self.outputs("grid", ranks, "--set", "decompose.grid_elements=1")
             self.assertIn(",grid", lrp.read(out, "tensors.csv"))
             other = lrp.factors(out)

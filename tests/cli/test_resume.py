@@ -1,5 +1,6 @@
 """Runs that are killed at any moment and started again end like an unbroken one."""
 
+import json
 import os
 import random
 import shutil
@@ -137,7 +138,56 @@ class Resume(lrp.Case):
             f.write(old)
         self.assertEqual(result.returncode, 65, result.stderr)
         self.assertEqual(len(lrp.errors(result)), 1, result.stderr)
+        config = os.path.join(self.model, "config.json")
+        text = lrp.read(config)
+        changed = json.loads(text)
+        changed["rope_theta"] = 12345.0
+        lrp.write_job(config, changed)
+        result = lrp.run([job], 2)
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(text)
+        self.assertEqual(result.returncode, 65, result.stderr)
+        self.assertIn("config.json", lrp.errors(result)[0])
+        self.assertIn(lrp.errors(result)[0], lrp.read(out, "run.log"))
         self.assertIn("already complete", self.complete(job, 2).stdout)
+
+    def test_scores_belong_to_their_factors(self):
+        job, out = self.job("refactored")
+        self.complete(job, 2)
+        os.remove(os.path.join(out, "factors.h5"))
+        result = lrp.run([job, "--set", "decompose.dtype=bfloat16"], 2)
+        self.assertEqual(result.returncode, 78, result.stderr)
+        self.assertIn("decompose.dtype", lrp.errors(result)[0])
+
+    def test_the_report_is_of_the_job(self):
+        none = {"data": None, "tasks": []}
+        job, out = self.job("report", evaluate=none, configurations=[
+            {"name": "x", "layers": "all", "rank": 8}])
+        self.complete(job, 2)
+        job, out = self.job("report", evaluate=none, configurations=[
+            {"name": "x", "layers": "all", "rank": 4}, {"name": "y", "layers": [1], "rank": 2}])
+        self.complete(job, 2)
+        rows = lrp.read_json(out, "tradeoff.json")["configurations"]
+        self.assertEqual([r["configuration"] for r in rows], ["x", "y"])
+        job, fresh = self.job("report-fresh", evaluate=none, configurations=[
+            {"name": "x", "layers": "all", "rank": 4}, {"name": "y", "layers": [1], "rank": 2}])
+        self.complete(job, 1)
+        self.assertEqual(lrp.read(out, "tradeoff.csv"), lrp.read(fresh, "tradeoff.csv"))
+
+    def test_a_growing_job_killed_in_its_report(self):
+        job, fresh = self.job("grown-fresh")
+        self.complete(job, 2)
+        few = lrp.JOB["configurations"][:2]
+        job, out = self.job("grown", configurations=few)
+        self.complete(job, 2)
+        old = {name: lrp.read(out, name) for name in ("tradeoff.csv", "tradeoff.json")}
+        job, out = self.job("grown")
+        self.complete(job, 2)
+        for name, text in old.items():  # killed after the samples, before the tables
+            with open(os.path.join(out, name), "w", encoding="utf-8") as f:
+                f.write(text)
+        self.complete(job, 2)
+        self.assertEqual(lrp.scores(out), lrp.scores(fresh))
 
 
 if __name__ == "__main__":

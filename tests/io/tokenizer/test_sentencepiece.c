@@ -10,30 +10,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/tokenizer/decode.h"
+#include "io/tokenizer/encode.h"
 #include "io/tokenizer/sentencepiece.h"
-#include "io/tokenizer/sentencepiece_text.h"
 #include "tests/io/tokenizer/model_writer.h"
 
-static lrp_status read_copy(const void *bytes, size_t size, lrp_vocab *v) {
+static lrp_status read_copy(const void *bytes, size_t size, lrp_rules *r) {
   char *data = malloc(size > 0 ? size : 1);
 
   assert_non_null(data);
   memcpy(data, bytes, size);
   lrp_failure_clear();
-  return lrp_sentencepiece_read(data, size, "dir/tokenizer.model", v);
+  return lrp_sentencepiece_read(data, size, "dir/tokenizer.model", r);
 }
 
 /* The model is refused as bad data, with this in the message. */
 static void assert_refused(const message *m, const char *text) {
-  lrp_vocab v;
+  lrp_rules r;
 
-  assert_int_equal(read_copy(m->data, m->size, &v), LRP_ERR_DATA);
+  assert_int_equal(read_copy(m->data, m->size, &r), LRP_ERR_DATA);
   assert_non_null(lrp_failure_message(LRP_ERR_DATA));
   if (!strstr(lrp_failure_message(LRP_ERR_DATA), text)) {
     fail_msg("\"%s\" lacks \"%s\"", lrp_failure_message(LRP_ERR_DATA), text);
   }
   assert_non_null(strstr(lrp_failure_message(LRP_ERR_DATA), "dir/tokenizer.model"));
-  lrp_vocab_free(&v);
+  lrp_rules_free(&r);
 }
 
 static void start(message *m) {
@@ -50,7 +51,7 @@ static void finish(message *m) {
 
 static void test_reads_what_is_there(void **state) {
   message m;
-  lrp_vocab v;
+  lrp_rules r;
   (void)state;
 
   start(&m);
@@ -63,51 +64,51 @@ static void test_reads_what_is_there(void **state) {
   put_key(&m, 202, 1);
   m.size += 8;
   finish(&m);
-  assert_int_equal(read_copy(m.data, m.size, &v), LRP_OK);
-  assert_int_equal(v.count, 9);
-  assert_int_equal(v.unk, 0);
-  assert_int_equal(v.bos, 1);
-  assert_int_equal(v.eos, 2);
-  assert_int_equal(lrp_vocab_find(&v, "ab", 2), 5);
-  assert_int_equal(lrp_vocab_find(&v, "ba", 2), -1);
-  assert_int_equal(lrp_vocab_find_mergeable(&v, "ab", 2), 5);
-  assert_int_equal(lrp_vocab_find_mergeable(&v, "<s>", 3), -1);
-  assert_int_equal(lrp_vocab_find_added(&v, "</s> and more", 13), 2);
-  assert_int_equal(lrp_vocab_find_added(&v, "</s", 3), -1);
+  assert_int_equal(read_copy(m.data, m.size, &r), LRP_OK);
+  assert_int_equal(r.vocab.count, 9);
+  assert_int_equal(r.vocab.unk, 0);
+  assert_int_equal(r.vocab.bos, 1);
+  assert_int_equal(r.vocab.eos, 2);
+  assert_int_equal(lrp_vocab_find(&r.vocab, "ab", 2), 5);
+  assert_int_equal(lrp_vocab_find(&r.vocab, "ba", 2), -1);
+  assert_int_equal(lrp_vocab_find_mergeable(&r.vocab, "ab", 2), 5);
+  assert_int_equal(lrp_vocab_find_mergeable(&r.vocab, "<s>", 3), -1);
+  assert_int_equal(lrp_text_set_prefix(&r.added.raw, "</s> and more", 13)->length, 4);
+  assert_null(lrp_text_set_prefix(&r.added.raw, "</s", 3));
   /* 3.5 > 0 = -0 > -0.5 > -1 > -2 */
-  assert_true(v.pieces[8].rank < v.pieces[6].rank);
-  assert_int_equal(v.pieces[6].rank, v.pieces[7].rank);
-  assert_true(v.pieces[6].rank < v.pieces[5].rank);
-  assert_true(v.pieces[5].rank < v.pieces[3].rank);
-  assert_true(v.pieces[3].rank < v.pieces[4].rank);
-  lrp_vocab_free(&v);
+  assert_true(r.vocab.pieces[8].rank < r.vocab.pieces[6].rank);
+  assert_int_equal(r.vocab.pieces[6].rank, r.vocab.pieces[7].rank);
+  assert_true(r.vocab.pieces[6].rank < r.vocab.pieces[5].rank);
+  assert_true(r.vocab.pieces[5].rank < r.vocab.pieces[3].rank);
+  assert_true(r.vocab.pieces[3].rank < r.vocab.pieces[4].rank);
+  lrp_rules_free(&r);
 }
 
 static void test_ids_of_bos_and_eos(void **state) {
   message m;
-  lrp_vocab v;
+  lrp_rules r;
   (void)state;
 
   start(&m);
   put_trainer(&m, 2, -1, 4); /* no BOS; EOS is said to be "b", a NORMAL piece */
-  assert_int_equal(read_copy(m.data, m.size, &v), LRP_OK);
-  assert_int_equal(v.bos, -1);
-  assert_int_equal(v.eos, -1);
-  lrp_vocab_free(&v);
+  assert_int_equal(read_copy(m.data, m.size, &r), LRP_OK);
+  assert_int_equal(r.vocab.bos, -1);
+  assert_int_equal(r.vocab.eos, -1);
+  lrp_rules_free(&r);
 
   start(&m);
   put_trainer(&m, 2, 2, 1);
-  assert_int_equal(read_copy(m.data, m.size, &v), LRP_OK);
-  assert_int_equal(v.bos, 2);
-  assert_int_equal(v.eos, 1);
-  lrp_vocab_free(&v);
+  assert_int_equal(read_copy(m.data, m.size, &r), LRP_OK);
+  assert_int_equal(r.vocab.bos, 2);
+  assert_int_equal(r.vocab.eos, 1);
+  lrp_rules_free(&r);
 
   start(&m); /* the defaults of the format: 1 and 2 */
   put_bytes(&m, 2, "\x18\x02", 2);
-  assert_int_equal(read_copy(m.data, m.size, &v), LRP_OK);
-  assert_int_equal(v.bos, 1);
-  assert_int_equal(v.eos, 2);
-  lrp_vocab_free(&v);
+  assert_int_equal(read_copy(m.data, m.size, &r), LRP_OK);
+  assert_int_equal(r.vocab.bos, 1);
+  assert_int_equal(r.vocab.eos, 2);
+  lrp_rules_free(&r);
 
   start(&m);
   put_trainer(&m, 2, 6, 2);
@@ -265,16 +266,16 @@ static void test_refuses_every_truncation(void **state) {
 }
 
 /* Whatever a damaged file reads as, using it is safe. */
-static void use(const lrp_vocab *v) {
+static void use(const lrp_rules *r) {
   static const char text[] = "ab <s>a\xff\xe2\x96\x81 caf\xc3\xa9 </s> bab<unk>";
   lrp_tokens tokens = {0};
   char *back = NULL;
 
-  assert_int_equal(lrp_sentencepiece_encode(v, text, sizeof text - 1, &tokens), LRP_OK);
+  assert_int_equal(lrp_rules_encode(r, text, sizeof text - 1, &tokens), LRP_OK);
   for (int64_t i = 0; i < tokens.count; i++) {
-    assert_true(tokens.ids[i] >= 0 && tokens.ids[i] < v->count);
+    assert_true(tokens.ids[i] >= 0 && tokens.ids[i] < r->vocab.count);
   }
-  assert_int_equal(lrp_sentencepiece_decode(v, tokens.ids, tokens.count, &back), LRP_OK);
+  assert_int_equal(lrp_rules_decode(r, tokens.ids, tokens.count, &back), LRP_OK);
   assert_true(lrp_utf8_valid(back, strlen(back)));
   free(back);
   lrp_tokens_free(&tokens);
@@ -297,16 +298,16 @@ static void test_survives_flipped_bytes(void **state) {
   finish(&m);
   for (int trial = 0; trial < 20000; trial++) {
     message copy = m;
-    lrp_vocab v;
+    lrp_rules r;
     for (int flips = 1 + trial % 4; flips > 0; flips--) {
       random = random * 1664525U + 1013904223U;
       copy.data[(random >> 8) % copy.size] = (unsigned char)(random >> 24);
     }
-    if (read_copy(copy.data, copy.size, &v) == LRP_OK) {
-      use(&v);
+    if (read_copy(copy.data, copy.size, &r) == LRP_OK) {
+      use(&r);
       read++;
     }
-    lrp_vocab_free(&v);
+    lrp_rules_free(&r);
   }
   assert_true(read > 1000); /* texts and scores may change: the loop above was entered */
 }

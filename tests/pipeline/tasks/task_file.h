@@ -25,11 +25,9 @@ static int task_dir_remove(void **state) {
   return system(command);
 }
 
-/* Write rows as the data file of the task called name. */
-static const lrp_task_kind *put_rows(const char *name, const char *rows) {
-  const lrp_task_kind *kind = lrp_task_find(name);
-  assert_non_null(kind);
-  char *path = lrp_path_join(task_dir, kind->file);
+/* Write rows as a file below the data directory. */
+static void put_file(const char *file, const char *rows) {
+  char *path = lrp_path_join(task_dir, file);
   assert_non_null(path);
   char *slash = strrchr(path, '/');
   *slash = '\0';
@@ -37,7 +35,21 @@ static const lrp_task_kind *put_rows(const char *name, const char *rows) {
   *slash = '/';
   assert_int_equal(lrp_file_write(path, rows, strlen(rows)), LRP_OK);
   free(path);
+}
+
+/* Write rows as the data file of the task called name. */
+static inline const lrp_task_kind *put_rows(const char *name, const char *rows) {
+  const lrp_task_kind *kind = lrp_task_find(name);
+  assert_non_null(kind);
+  put_file(kind->files[0], rows);
   return kind;
+}
+
+/* Load a task alone. */
+static lrp_status load_task(const lrp_task_kind *kind, int64_t limit, int64_t max_length,
+                            lrp_task *task) {
+  const lrp_task_source source = {.dir = task_dir, .limit = limit, .max_length = max_length};
+  return lrp_task_load(kind, &source, NULL, 0, task);
 }
 
 #endif

@@ -11,42 +11,10 @@
 #include <math.h>
 #include <sys/stat.h>
 
+#include "byte_tokenizer.h"
 #include "pipeline/python_json.h"
 #include "pipeline/results.h"
 #include "task_file.h"
-
-/* One token per byte instead of the real tokenizer. */
-lrp_status lrp_tokenizer_encode(const lrp_tokenizer *tok, const char *text, size_t length,
-                                bool special, lrp_tokens *out) {
-  const int64_t n = (int64_t)length + special;
-  (void)tok;
-  out->ids = realloc(out->ids, (size_t)(out->count + n) * sizeof *out->ids);
-  assert_non_null(out->ids);
-  if (special) out->ids[out->count++] = 1;
-  for (size_t i = 0; i < length; i++) out->ids[out->count++] = (unsigned char)text[i];
-  out->capacity = out->count;
-  return LRP_OK;
-}
-
-int32_t lrp_tokenizer_bos(const lrp_tokenizer *tok) {
-  (void)tok;
-  return 1;
-}
-
-int32_t lrp_tokenizer_eos(const lrp_tokenizer *tok) {
-  (void)tok;
-  return 2;
-}
-
-const char *lrp_tokenizer_file(const lrp_tokenizer *tok) {
-  (void)tok;
-  return "fake.model";
-}
-
-void lrp_tokens_free(lrp_tokens *t) {
-  free(t->ids);
-  *t = (lrp_tokens){0};
-}
 
 static void assert_repr(double x, const char *expected) {
   char text[lrp_repr_max];
@@ -128,7 +96,13 @@ static const double piqa_ll[] = {-12.5, -3.0000000000000004, -4.0, -2.0};
 static const uint8_t piqa_greedy[] = {0, 1, 0, 1};
 
 static void load(const char *name, const char *rows, int64_t limit, lrp_task *task) {
-  assert_int_equal(lrp_task_load(put_rows(name, rows), task_dir, limit, 4096, NULL, task), LRP_OK);
+  assert_int_equal(load_task(put_rows(name, rows), limit, 4096, task), LRP_OK);
+}
+
+static lrp_scores scores_of(const lrp_task *task, const double *ll, const uint8_t *greedy) {
+  lrp_scores scores = {.task = task, .ll = ll, .greedy = greedy};
+  assert_int_equal(lrp_scores_estimate(&scores), LRP_OK);
+  return scores;
 }
 
 static json_t *read_json(const char *name) {
@@ -215,7 +189,8 @@ static void test_results(void **state) {
   load("winogrande",
        "{\"sentence\": \"a _ b\", \"option1\": \"x\", \"option2\": \"y\", \"answer\": 1}\n", 2,
        &wino);
-  const lrp_scores scores[] = {{&piqa, piqa_ll, piqa_greedy}, {&wino, wino_ll, wino_greedy}};
+  const lrp_scores scores[] = {scores_of(&piqa, piqa_ll, piqa_greedy),
+                               scores_of(&wino, wino_ll, wino_greedy)};
   lrp_results_info info = {.configuration = "r9",
                            .model = "models/\xff\xfe", /* a path need not be UTF-8 */
                            .max_length = 512,
@@ -283,7 +258,7 @@ static void test_samples(void **state) {
   lrp_task task;
   (void)state;
   load("piqa", piqa_rows, 2, &task);
-  const lrp_scores scores = {&task, piqa_ll, piqa_greedy};
+  const lrp_scores scores = scores_of(&task, piqa_ll, piqa_greedy);
   assert_int_equal(lrp_samples_write(task_dir, &scores), LRP_OK);
   check_sample_lines("samples_piqa.jsonl");
   char *partial = lrp_path_join(task_dir, "samples_piqa.jsonl.partial");
@@ -296,11 +271,145 @@ static void test_failures(void **state) {
   lrp_task task;
   (void)state;
   load("piqa", piqa_rows, 2, &task);
-  const lrp_scores scores = {&task, piqa_ll, piqa_greedy};
+  const lrp_scores scores = scores_of(&task, piqa_ll, piqa_greedy);
   const lrp_results_info info = {.configuration = "dense", .model = "m", .dtype = "float32"};
   assert_int_equal(lrp_samples_write("/nowhere/at/all", &scores), LRP_ERR_CREATE);
   assert_int_equal(lrp_results_write("/nowhere/at/all", &info, &scores, 1), LRP_ERR_CREATE);
   lrp_failure_clear();
+  lrp_task_free(&task);
+}
+
+#define MMLU(subject)                             \
+  "{\"question\": \"q\", \"subject\": \"" subject \
+  "\", \"choices\": [\"a\", \"b\", \"c\", "       \
+  "\"d\"], \"answer\": 0}\n"
+
+/* Right and wrong answers of documents with four choices, the first of which is right. */
+static void answer(double *ll, const char *right) {
+  for (size_t i = 0; i < 4 * strlen(right); i++) ll[i] = -2.0;
+  for (size_t d = 0; right[d]; d++) ll[4 * d + (right[d] == '1' ? 0 : 3)] = -1.0;
+}
+
+static void check_group_sections(const json_t *root) {
+  assert_at(root, "groups/mmlu_other",
+            "{\"alias\": \"mmlu_other\", \"name\": \"mmlu_other\", \"sample_len\": 2, "
+            "\"acc,none\": 0.5, \"acc_stderr,none\": 0.5, \"sample_count\": {\"acc,none\": 2}}");
+  assert_at(root, "groups/mmlu/sample_len", "5");
+  assert_at(root, "groups/mmlu/acc,none", "0.6");
+  assert_at(root, "results/mmlu/acc,none", "0.6");
+  assert_at(root, "results/mmlu_anatomy/acc_stderr,none", "0.33333333333333337");
+  assert_at(root, "group_subtasks",
+            "{\"mmlu\": [\"mmlu_stem\", \"mmlu_other\", \"mmlu_social_sciences\", "
+            "\"mmlu_humanities\"], \"mmlu_other\": [\"mmlu_virology\"], \"mmlu_anatomy\": [], "
+            "\"mmlu_virology\": []}");
+  assert_at(root, "versions",
+            "{\"mmlu\": 2.0, \"mmlu_other\": 2.0, \"mmlu_anatomy\": 1.0, \"mmlu_virology\": 1.0}");
+  assert_at(root, "higher_is_better/mmlu", "{\"acc\": true}");
+  assert_at(root, "n-samples",
+            "{\"mmlu_anatomy\": {\"original\": 3, \"effective\": 3}, \"mmlu_virology\": "
+            "{\"original\": 2, \"effective\": 2}}");
+  assert_at(root, "configs/mmlu_anatomy/dataset_name", "\"anatomy\"");
+  assert_at(root, "configs/mmlu_anatomy/test_split", "\"test\"");
+  assert_at(root, "configs/mmlu_anatomy/description",
+            "\"The following are multiple choice questions (with answers) about anatomy.\\n\\n\"");
+}
+
+static void test_groups(void **state) {
+  const lrp_task_group *groups[] = {lrp_task_group_find("mmlu"), lrp_task_group_find("mmlu_other")};
+  static const uint8_t greedy[12];
+  lrp_task anatomy, virology;
+  double ll[2][12];
+  (void)state;
+
+  put_file("mmlu/test.jsonl",
+           MMLU("anatomy") MMLU("virology") MMLU("anatomy") MMLU("virology") MMLU("anatomy"));
+  assert_int_equal(load_task(lrp_task_find("mmlu_anatomy"), -1, 4096, &anatomy), LRP_OK);
+  assert_int_equal(load_task(lrp_task_find("mmlu_virology"), -1, 4096, &virology), LRP_OK);
+  answer(ll[0], "101");
+  answer(ll[1], "10");
+  const lrp_scores scores[] = {scores_of(&anatomy, ll[0], greedy),
+                               scores_of(&virology, ll[1], greedy)};
+  const lrp_results_info info = {
+      .configuration = "dense", .model = "m", .dtype = "float32", .groups = groups, .n_groups = 2};
+  assert_int_equal(lrp_results_write(task_dir, &info, scores, 2), LRP_OK);
+  json_t *root = read_json("results.json");
+  check_group_sections(root);
+  json_decref(root);
+  lrp_task_free(&anatomy);
+  lrp_task_free(&virology);
+}
+
+/* The only line of a samples file. */
+static void read_sample(const char *name, lrp_jsonl *lines) {
+  char *path = lrp_path_join(task_dir, name);
+  assert_int_equal(lrp_jsonl_read(path, lines), LRP_OK);
+  assert_int_equal(lines->count, 1);
+  free(path);
+}
+
+/* "ab c" and BOS are 5 tokens: windows of 3 and 2. */
+static void test_text_sample(void **state) {
+  static const double ll[] = {-1.5, -0.25};
+  static const uint8_t greedy[] = {0, 1};
+  lrp_jsonl lines;
+  lrp_task task;
+  (void)state;
+  put_file("wikitext/wikitext-2-raw-v1/test.jsonl", "{\"page\": \"ab @-@ c\"}\n");
+  assert_int_equal(load_task(lrp_task_find("wikitext"), -1, 3, &task), LRP_OK);
+  const lrp_scores scores = scores_of(&task, ll, greedy);
+  assert_int_equal(lrp_samples_write(task_dir, &scores), LRP_OK);
+  read_sample("samples_wikitext.jsonl", &lines);
+  const json_t *s = lines.rows[0];
+  assert_at(s, "doc", "{\"page\": \"ab @-@ c\"}");
+  assert_at(s, "target", "\"ab-c\"");
+  assert_at(s, "arguments", "{\"gen_args_0\": {\"arg_0\": \"ab-c\"}}");
+  assert_at(s, "resps", "[[\"-1.75\"]]");
+  assert_at(s, "filtered_resps", "[\"-1.75\"]");
+  assert_at(s, "windows", "[[\"-1.5\", \"False\"], [\"-0.25\", \"True\"]]");
+  assert_at(s, "word_perplexity", "[-1.75, 3]");
+  assert_at(s, "byte_perplexity", "[-1.75, 8]");
+  assert_at(s, "bits_per_byte", "[-1.75, 8]");
+
+  const lrp_results_info info = {.configuration = "dense", .model = "m", .dtype = "float32"};
+  assert_int_equal(lrp_results_write(task_dir, &info, &scores, 1), LRP_OK);
+  json_t *root = read_json("results.json");
+  assert_at(root, "results/wikitext/word_perplexity_stderr,none", "\"N/A\"");
+  assert_at(root, "higher_is_better/wikitext/word_perplexity", "false");
+  assert_at(root, "configs/wikitext/output_type", "\"loglikelihood_rolling\"");
+  assert_at(root, "configs/wikitext/metric_list/2",
+            "{\"metric\": \"bits_per_byte\", \"aggregation\": \"bits_per_byte\", "
+            "\"higher_is_better\": false}");
+  json_decref(root);
+  lrp_jsonl_free(&lines);
+  lrp_task_free(&task);
+}
+
+static void test_window_sample(void **state) {
+  static const double ll[] = {-1e6};
+  static const uint8_t greedy[] = {0};
+  lrp_jsonl lines;
+  lrp_task task;
+  (void)state;
+  put_file("wikitext/wikitext-2-raw-v1/test.jsonl", "{\"page\": \"ab\"}\n{\"page\": \"cd\"}\n");
+  assert_int_equal(load_task(lrp_task_find("token_perplexity"), -1, 3, &task), LRP_OK);
+  const lrp_scores scores = scores_of(&task, ll, greedy);
+  assert_int_equal(lrp_samples_write(task_dir, &scores), LRP_OK);
+  read_sample("samples_token_perplexity.jsonl", &lines);
+  const json_t *s = lines.rows[0];
+  assert_at(s, "doc", "{\"window\": 0, \"first_token\": 0, \"tokens\": 3}");
+  assert_at(s, "arguments", "{}");
+  assert_at(s, "resps", "[[[\"-1000000.0\", \"False\"]]]");
+  assert_at(s, "token_perplexity", "[-1000000.0, 2]");
+  assert_at(s, "tokens", "2");
+
+  const lrp_results_info info = {.configuration = "dense", .model = "m", .dtype = "float32"};
+  assert_int_equal(lrp_results_write(task_dir, &info, &scores, 1), LRP_OK);
+  json_t *root = read_json("results.json");
+  assert_at(root, "results/token_perplexity/token_perplexity,none", "\"inf\""); /* no JSON number */
+  assert_at(root, "results/token_perplexity/nll_per_token,none", "500000.0");
+  assert_at(root, "results/token_perplexity/tokens,none", "2.0");
+  json_decref(root);
+  lrp_jsonl_free(&lines);
   lrp_task_free(&task);
 }
 
@@ -328,7 +437,7 @@ static const char script[] =
 static void write_for_python(const char *name, const char *rows, int64_t limit) {
   lrp_task task;
   load(name, rows, limit, &task);
-  const lrp_scores scores = {&task, piqa_ll, piqa_greedy};
+  const lrp_scores scores = scores_of(&task, piqa_ll, piqa_greedy);
   const lrp_results_info info = {.configuration = "dense", .model = "m", .dtype = "float32"};
   assert_int_equal(lrp_samples_write(task_dir, &scores), LRP_OK);
   assert_int_equal(lrp_results_write(task_dir, &info, &scores, 1), LRP_OK);
@@ -360,9 +469,11 @@ static void test_python_agrees(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_repr),     cmocka_unit_test(test_json),
-      cmocka_unit_test(test_results),  cmocka_unit_test(test_samples),
-      cmocka_unit_test(test_failures), cmocka_unit_test(test_python_agrees),
+      cmocka_unit_test(test_repr),          cmocka_unit_test(test_json),
+      cmocka_unit_test(test_results),       cmocka_unit_test(test_samples),
+      cmocka_unit_test(test_groups),        cmocka_unit_test(test_text_sample),
+      cmocka_unit_test(test_window_sample), cmocka_unit_test(test_failures),
+      cmocka_unit_test(test_python_agrees),
   };
   return cmocka_run_group_tests(tests, task_dir_create, task_dir_remove);
 }

@@ -1,5 +1,4 @@
-/* Documents and requests of tasks, with a tokenizer of one token per byte that this file defines
- * instead of the real one: its ids show where texts were cut. */
+/* Documents and requests of tasks: texts, tokens, errors. */
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,61 +7,9 @@
 #include <cmocka.h>
 // clang-format on
 
+#include "byte_tokenizer.h"
 #include "pipeline/python_text.h"
 #include "task_file.h"
-
-enum { bos = 1, eos = 2, merged = 1000 };
-
-static int32_t fake_bos = bos;
-static int32_t fake_eos = eos;
-static const char *fake_merge; /* this text is one token */
-
-static void append(lrp_tokens *out, int32_t id) {
-  if (out->count == out->capacity) {
-    out->capacity = 2 * out->capacity + 8;
-    out->ids = realloc(out->ids, (size_t)out->capacity * sizeof *out->ids);
-    assert_non_null(out->ids);
-  }
-  out->ids[out->count++] = id;
-}
-
-lrp_status lrp_tokenizer_encode(const lrp_tokenizer *tok, const char *text, size_t length,
-                                bool special, lrp_tokens *out) {
-  (void)tok;
-  if (special && fake_bos >= 0) append(out, fake_bos);
-  for (size_t i = 0; i < length; i++) {
-    const size_t n = fake_merge ? strlen(fake_merge) : 0;
-    if (n > 0 && i + n <= length && memcmp(text + i, fake_merge, n) == 0) {
-      append(out, merged);
-      i += n - 1;
-    } else if (text[i] == '\x01') { /* the text of BOS */
-      append(out, bos);
-    } else {
-      append(out, (unsigned char)text[i]);
-    }
-  }
-  return LRP_OK;
-}
-
-int32_t lrp_tokenizer_bos(const lrp_tokenizer *tok) {
-  (void)tok;
-  return fake_bos;
-}
-
-int32_t lrp_tokenizer_eos(const lrp_tokenizer *tok) {
-  (void)tok;
-  return fake_eos;
-}
-
-const char *lrp_tokenizer_file(const lrp_tokenizer *tok) {
-  (void)tok;
-  return "fake.model";
-}
-
-void lrp_tokens_free(lrp_tokens *t) {
-  free(t->ids);
-  *t = (lrp_tokens){0};
-}
 
 static int reset(void **state) {
   (void)state;
@@ -75,7 +22,7 @@ static int reset(void **state) {
 
 static lrp_status load(const char *name, const char *rows, int64_t limit, int64_t max_length,
                        lrp_task *task) {
-  return lrp_task_load(put_rows(name, rows), task_dir, limit, max_length, NULL, task);
+  return load_task(put_rows(name, rows), limit, max_length, task);
 }
 
 static void load_ok(const char *name, const char *rows, lrp_task *task) {
@@ -93,7 +40,7 @@ static void assert_bad(const char *name, const char *rows, int line, const char 
   assert_int_equal(load(name, rows, -1, 64, &task), LRP_ERR_DATA);
   const char *message = lrp_failure_message(LRP_ERR_DATA);
   assert_non_null(message);
-  snprintf(place, sizeof place, "%s/%s:%d: ", task_dir, lrp_task_find(name)->file, line);
+  snprintf(place, sizeof place, "%s/%s:%d: ", task_dir, lrp_task_find(name)->files[0], line);
   if (strncmp(message, place, strlen(place)) != 0 || !strstr(message, part)) {
     fail_msg("expected \"%s...%s...\", got \"%s\"", place, part, message);
   }
@@ -149,7 +96,7 @@ static void test_arc(void **state) {
   assert_int_equal(doc->chars[1], 10);
   assert_int_equal(doc->chars[2], 12);
   assert_int_equal(doc->chars[3], 8);
-  assert_ptr_equal(doc->shown, t.data.rows[0]);
+  assert_ptr_equal(doc->shown, t.data->rows.rows[0]);
 
   doc = &t.docs[1];
   assert_int_equal(doc->first, 4);
@@ -192,7 +139,7 @@ static void test_hellaswag(void **state) {
   value = json_object_get(t.docs[0].shown, "choices");
   assert_string_equal(json_string_value(json_array_get(value, 2)), " Go. On");
   assert_int_equal(json_integer_value(json_object_get(t.docs[0].shown, "gold")), 1);
-  assert_null(json_object_get(t.data.rows[0], "query")); /* the row itself stays as read */
+  assert_null(json_object_get(t.data->rows.rows[0], "query")); /* the row itself stays as read */
   lrp_task_free(&t);
 }
 
@@ -302,8 +249,8 @@ static void test_bad_rows(void **state) {
 static void test_absent_file(void **state) {
   lrp_task t;
   (void)state;
-  assert_int_equal(lrp_task_load(lrp_task_find("piqa"), "/nowhere/at/all", -1, 64, NULL, &t),
-                   LRP_ERR_ABSENT);
+  const lrp_task_source nowhere = {.dir = "/nowhere/at/all", .limit = -1, .max_length = 64};
+  assert_int_equal(lrp_task_load(lrp_task_find("piqa"), &nowhere, NULL, 0, &t), LRP_ERR_ABSENT);
   assert_string_equal(lrp_failure_message(LRP_ERR_ABSENT),
                       "evaluate.data: task piqa expects /nowhere/at/all/piqa/validation.jsonl");
   assert_null(t.docs);
@@ -318,7 +265,7 @@ static void test_limit(void **state) {
     assert_int_equal(load("piqa", rows, limits[i][0], 64, &t), LRP_OK);
     assert_int_equal(t.n_docs, limits[i][1]);
     assert_int_equal(t.n_requests, 2 * limits[i][1]);
-    assert_int_equal(t.data.count, 3);
+    assert_int_equal(t.available, 3);
     lrp_task_free(&t);
   }
   lrp_task t;
@@ -342,16 +289,6 @@ static void test_many_documents(void **state) {
   assert_request(&t, 2 * n - 1, "a b", " b");
   lrp_task_free(&t);
   free(rows);
-}
-
-static void test_names(void **state) {
-  int n = 0;
-  const char *const *names = lrp_task_names(&n);
-  (void)state;
-  assert_int_equal(n, 5);
-  for (int i = 0; i < n; i++) assert_string_equal(lrp_task_find(names[i])->name, names[i]);
-  assert_null(lrp_task_find("arc"));
-  assert_null(lrp_task_find(""));
 }
 
 /* ---- tokens ---- */
@@ -514,7 +451,6 @@ int main(void) {
       TEST(test_absent_file),
       TEST(test_limit),
       TEST(test_many_documents),
-      TEST(test_names),
       TEST(test_tokens),
       TEST(test_white_space_moves),
       TEST(test_empty_context),

@@ -1,4 +1,4 @@
-/* The first 40 documents of each task against the golden files of the shared data: token ids, right
+/* The first documents of each task against the golden files of the shared data: token ids, right
  * answers, and metrics recomputed from golden log-likelihoods. */
 // clang-format off
 #include <setjmp.h>
@@ -53,81 +53,128 @@ static void assert_golden_request(const lrp_request *r, const json_t *requests, 
   if (!r->truncated) assert_int_equal(n_context, whole);
 }
 
+/* A window's context is the prefix token or what is in front of it in the text. */
+static void assert_golden_window(const lrp_request *r, const json_t *windows, size_t index,
+                                 int64_t *seen) {
+  const json_t *expected = json_array_get(windows, index);
+  const int64_t n_context = r->n_tokens - r->n_score;
+  assert_int_equal(n_context, json_integer_value(json_object_get(expected, "n_ctx")));
+  assert_ids(r->tokens + n_context, r->n_score, json_object_get(expected, "cont_ids"));
+  *seen += r->n_score;
+}
+
+static void check_doc(const lrp_task *task, const lrp_doc *doc, const json_t *sample) {
+  const json_t *windows = json_object_get(sample, "windows");
+  const json_t *requests = windows ? windows : json_object_get(sample, "requests");
+  const json_t *gold = json_object_get(sample, "gold");
+  const json_t *metrics = json_object_get(sample, "metrics");
+  int64_t seen = 0;
+
+  if (gold) assert_int_equal(doc->gold, json_integer_value(gold));
+  assert_int_equal(doc->n, json_array_size(requests));
+  for (int r = 0; r < doc->n; r++) {
+    const lrp_request *request = &task->requests[doc->first + r];
+    if (windows) {
+      assert_golden_window(request, windows, (size_t)r, &seen);
+    } else {
+      assert_golden_request(request, requests, (size_t)r);
+    }
+  }
+  if (windows) {
+    assert_int_equal(seen, doc->scored_tokens);
+    assert_int_equal(doc->words, json_integer_value(json_object_get(metrics, "words")));
+    assert_int_equal(doc->text_bytes, json_integer_value(json_object_get(metrics, "bytes")));
+  }
+}
+
 static void check_requests(const lrp_task *task, const json_t *file) {
   const json_t *samples = json_object_get(file, "samples");
   for (int64_t i = 0; i < task->n_docs; i++) {
     const json_t *sample = json_array_get(samples, (size_t)i);
-    const json_t *requests = json_object_get(sample, "requests");
-    const lrp_doc *doc = &task->docs[i];
-    assert_int_equal(doc->row, json_integer_value(json_object_get(sample, "doc_id")));
-    assert_int_equal(doc->gold, json_integer_value(json_object_get(sample, "gold")));
-    assert_int_equal(doc->n, json_array_size(requests));
-    for (int r = 0; r < doc->n; r++) {
-      assert_golden_request(&task->requests[doc->first + r], requests, (size_t)r);
-    }
+    assert_int_equal(i, json_integer_value(json_object_get(sample, "doc_id")));
+    check_doc(task, &task->docs[i], sample);
   }
 }
 
-static double *golden_ll(const lrp_task *task, const json_t *file) {
-  const json_t *samples = json_object_get(file, "samples");
+/* The golden log-likelihoods and flags as scores of the task; released by free_scores. */
+static lrp_scores golden_scores(const lrp_task *task, const json_t *file) {
   double *ll = malloc((size_t)task->n_requests * sizeof *ll);
+  uint8_t *greedy = malloc((size_t)task->n_requests);
   int64_t n = 0;
   size_t i, r;
   json_t *sample, *request;
 
   assert_non_null(ll);
-  json_array_foreach(samples, i, sample) {
-    json_array_foreach(json_object_get(sample, "requests"), r, request) {
+  assert_non_null(greedy);
+  json_array_foreach(json_object_get(file, "samples"), i, sample) {
+    json_t *windows = json_object_get(sample, "windows");
+    json_array_foreach(windows ? windows : json_object_get(sample, "requests"), r, request) {
       assert_true(n < task->n_requests);
-      ll[n++] = json_number_value(json_object_get(request, "ll"));
+      ll[n] = json_number_value(json_object_get(request, "ll"));
+      greedy[n++] = json_is_true(json_object_get(request, "greedy"));
     }
   }
   assert_int_equal(n, task->n_requests);
-  return ll;
+  lrp_scores scores = {.task = task, .ll = ll, .greedy = greedy};
+  assert_int_equal(lrp_scores_estimate(&scores), LRP_OK);
+  return scores;
 }
 
-static void check_doc_metrics(const lrp_task *task, const double *ll, const json_t *file) {
-  for (int64_t i = 0; i < task->n_docs; i++) {
-    const lrp_doc *doc = &task->docs[i];
+static void free_scores(lrp_scores *scores) {
+  free((void *)(uintptr_t)scores->ll);
+  free((void *)(uintptr_t)scores->greedy);
+}
+
+/* 1e-12 of the value, but log-likelihoods have nine decimals in the file. */
+static void assert_close(double x, const json_t *expected) {
+  assert_true(json_is_number(expected));
+  const double y = json_number_value(expected);
+  if (!(fabs(x - y) <= 1e-9 * fmax(1.0, fabs(y)))) fail_msg("%.17g is not %.17g", x, y);
+}
+
+static void check_doc_metrics(const lrp_scores *scores, const lrp_metric *metric,
+                              const json_t *file) {
+  if (metric->aggregation != LRP_MEAN) return;
+  for (int64_t i = 0; i < scores->task->n_docs; i++) {
     const json_t *sample = json_array_get(json_object_get(file, "samples"), (size_t)i);
-    const json_t *expected = json_object_get(sample, "metrics");
-    double values[LRP_METRICS];
-    lrp_doc_metrics(doc, ll + doc->first, values);
-    for (int m = 0; m < lrp_task_metrics(task); m++) {
-      const json_t *value = json_object_get(expected, lrp_metric_name(m));
-      assert_true(json_is_number(value) && json_number_value(value) == values[m]);
-    }
+    const json_t *expected = json_object_get(json_object_get(sample, "metrics"), metric->name);
+    assert_close(lrp_doc_value(scores, metric, &scores->task->docs[i]).x, expected);
   }
 }
 
 static void check_metrics(const lrp_task *task, const char *configuration) {
   json_t *file = golden(task->kind->name, configuration);
   const json_t *expected = json_object_get(file, "metrics");
-  double *ll = golden_ll(task, file);
-  lrp_mean means[LRP_METRICS];
+  lrp_scores scores = golden_scores(task, file);
   char key[64];
 
-  lrp_task_means(task, ll, means);
-  for (int m = 0; m < lrp_task_metrics(task); m++) {
-    const json_t *mean = json_object_get(expected, lrp_metric_name(m));
-    snprintf(key, sizeof key, "%s_stderr", lrp_metric_name(m));
-    const json_t *error = json_object_get(expected, key);
-    assert_true(json_is_number(mean) && json_is_number(error));
-    assert_true(fabs(means[m].mean - json_number_value(mean)) < 1e-12);
-    assert_true(fabs(means[m].stderr_ - json_number_value(error)) < 1e-12);
+  for (int m = 0; m < task->kind->metrics->n; m++) {
+    const lrp_metric *metric = &task->kind->metrics->metric[m];
+    assert_close(scores.estimate[m].value, json_object_get(expected, metric->name));
+    snprintf(key, sizeof key, "%s_stderr", metric->name);
+    if (lrp_aggregation_has_error(metric->aggregation)) {
+      assert_close(scores.estimate[m].stderr_, json_object_get(expected, key));
+    } else {
+      assert_true(isnan(scores.estimate[m].stderr_));
+    }
+    check_doc_metrics(&scores, metric, file);
   }
-  check_doc_metrics(task, ll, file);
-  free(ll);
+  free_scores(&scores);
   json_decref(file);
+}
+
+static lrp_task_source source_of(int64_t limit) {
+  static char data[1024];
+  snprintf(data, sizeof data, "%s/data/bench", shared);
+  return (lrp_task_source){.dir = data, .limit = limit, .max_length = max_length, .tok = tok};
 }
 
 static void test_task(void **state) {
   const char *name = *state;
-  char data[1024];
+  const lrp_task_source source = source_of(n_golden);
   lrp_task task;
 
-  snprintf(data, sizeof data, "%s/data/bench", shared);
-  const lrp_status st = lrp_task_load(lrp_task_find(name), data, n_golden, max_length, tok, &task);
+  const lrp_status st = lrp_task_load(lrp_task_find(name), &source, NULL, 0, &task);
   if (st != LRP_OK) fail_msg("%s", lrp_failure_message(st));
   assert_int_equal(task.n_docs, n_golden);
 
@@ -143,22 +190,27 @@ static void test_task(void **state) {
 /* Every row of every file, so that the rules hold for more than the golden ones. */
 static void test_all_rows(void **state) {
   int n = 0;
-  const char *const *names = lrp_task_names(&n);
-  char data[1024];
+  const lrp_task_kind *kinds = lrp_task_kinds(&n);
+  const lrp_task_source source = source_of(-1);
+  lrp_task first = {0}; /* of the subjects, which share a file */
   (void)state;
 
-  snprintf(data, sizeof data, "%s/data/bench", shared);
   for (int i = 0; i < n; i++) {
     lrp_task task;
-    const lrp_status st = lrp_task_load(lrp_task_find(names[i]), data, -1, max_length, tok, &task);
+    const lrp_status st = lrp_task_load(&kinds[i], &source, &first, first.kind != NULL, &task);
     if (st != LRP_OK) fail_msg("%s", lrp_failure_message(st));
-    assert_int_equal(task.n_docs, task.data.count);
+    assert_int_equal(task.n_docs, task.available);
     for (int64_t r = 0; r < task.n_requests; r++) {
       assert_in_range(task.requests[r].n_score, 1, max_length);
       assert_in_range(task.requests[r].n_tokens, task.requests[r].n_score + 1, max_length + 1);
     }
-    lrp_task_free(&task);
+    if (kinds[i].by_subject && !first.kind) {
+      first = task;
+    } else {
+      lrp_task_free(&task);
+    }
   }
+  lrp_task_free(&first);
 }
 
 int main(void) {
@@ -180,6 +232,13 @@ int main(void) {
       {"hellaswag", test_task, NULL, NULL, "hellaswag"},
       {"winogrande", test_task, NULL, NULL, "winogrande"},
       {"piqa", test_task, NULL, NULL, "piqa"},
+      {"mmlu_abstract_algebra", test_task, NULL, NULL, "mmlu_abstract_algebra"},
+      {"mmlu_high_school_biology", test_task, NULL, NULL, "mmlu_high_school_biology"},
+      {"mmlu_professional_law", test_task, NULL, NULL, "mmlu_professional_law"},
+      {"truthfulqa_mc1", test_task, NULL, NULL, "truthfulqa_mc1"},
+      {"truthfulqa_mc2", test_task, NULL, NULL, "truthfulqa_mc2"},
+      {"wikitext", test_task, NULL, NULL, "wikitext"},
+      {"token_perplexity", test_task, NULL, NULL, "token_perplexity"},
       cmocka_unit_test(test_all_rows),
   };
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);
