@@ -121,8 +121,10 @@ lrp_status lrp_doctor(const lrp_options *options, MPI_Comm comm) {
   lrp_topology topo;
   lrp_status st = lrp_topology_init(&topo, comm);
 
-  if (st != LRP_OK) return st;
-  st = examine(options, &topo);
-  lrp_topology_free(&topo);
+  if (st == LRP_OK) {
+    st = examine(options, &topo);
+    lrp_topology_free(&topo);
+  }
+  if (st != LRP_OK) lrp_report_failure(st, comm);
   return st;
 }

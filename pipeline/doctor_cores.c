@@ -38,6 +38,10 @@ static int64_t integer_of(const char *name) {
   return value ? strtoll(value, NULL, 10) : 0;
 }
 
+static const char *plural(int n) {
+  return n == 1 ? "" : "s";
+}
+
 /* "on HOST", and how many others are like it. */
 static void name_hosts(char *text, size_t size, const char *first, int count) {
   if (count > 1) {
@@ -68,8 +72,8 @@ static void check_start(const lrp_topology *topo, lrp_findings *f) {
                      "mpirun -np with no more than the slots, or a hostfile with slots=",
                      "%d process ranks in %lld slots", topo->size, (long long)slots);
   } else {
-    lrp_finding_ok(f, "ranks", "%d process rank%s on %d host%s%s", topo->size,
-                   topo->size == 1 ? "" : "s", topo->n_nodes, topo->n_nodes == 1 ? "" : "s",
+    lrp_finding_ok(f, "ranks", "%d process rank%s on %d host%s%s", topo->size, plural(topo->size),
+                   topo->n_nodes, plural(topo->n_nodes),
                    topo->size == 1 && slots == 0 ? " (started without mpirun)" : "");
   }
 }
@@ -99,8 +103,9 @@ static void check_binding(const lrp_topology *topo, const lrp_facts *facts, lrp_
   }
   if (count == 0) {
     const host h = host_of(topo, facts, 0);
-    lrp_finding_ok(f, "binding", "process rank 0 may use %d cores, all of %s together %d of %d",
-                   CPU_COUNT(&facts[0].cores), h.name, h.used, h.cores);
+    lrp_finding_ok(f, "binding", "process rank 0 may use %d core%s, all of %s together %d of %d",
+                   CPU_COUNT(&facts[0].cores), plural(CPU_COUNT(&facts[0].cores)), h.name, h.used,
+                   h.cores);
     return;
   }
   name_hosts(where, sizeof where, first.name, count);
@@ -108,8 +113,8 @@ static void check_binding(const lrp_topology *topo, const lrp_facts *facts, lrp_
            "mpirun --bind-to none, or --map-by node:PE=%d; srun --cpu-bind=none",
            first.cores / first.ranks > 0 ? first.cores / first.ranks : 1);
   lrp_finding_warn(f, "binding", remedy,
-                   "the %d process ranks %s may use %d of %d cores: the others stay idle",
-                   first.ranks, where, first.used, first.cores);
+                   "%d process rank%s %s may use %d of %d cores: the others stay idle", first.ranks,
+                   plural(first.ranks), where, first.used, first.cores);
 }
 
 static void check_threads(const lrp_topology *topo, const lrp_facts *facts, lrp_findings *f) {
@@ -135,8 +140,9 @@ static void check_threads(const lrp_topology *topo, const lrp_facts *facts, lrp_
                        : "start no more process ranks than there are cores (OMP_NUM_THREADS=%d)",
              share > 0 ? share : 1);
     lrp_finding_warn(f, "threads", remedy,
-                     "%d threads of %d process ranks share %d cores %s, up to %d each (%s)",
-                     first.threads, first.ranks, first.used, where, most, set);
+                     "%d threads of %d process rank%s share %d core%s %s, up to %d each (%s)",
+                     first.threads, first.ranks, plural(first.ranks), first.used,
+                     plural(first.used), where, most, set);
   } else if (least != most) {
     lrp_finding_warn(f, "threads",
                      "set OMP_NUM_THREADS to one number: bits of results depend on it",

@@ -43,7 +43,8 @@ void lrp_check_memory(const lrp_topology *topo, const lrp_facts *facts, const lr
 void lrp_check_time(lrp_findings *f);
 
 /** Print what can be said about the directory output: file system, permission, what a probe file
- *  meets, free space, lock. Collective over topo->comm; o counts on process rank 0. */
+ *  meets, the MPI-IO driver, free space, lock. Collective over topo->comm; o counts on process rank
+ * 0. */
 void lrp_check_output(const lrp_topology *topo, const char *output, const lrp_outlook *o,
                       lrp_findings *f);
 

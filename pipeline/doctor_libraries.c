@@ -103,18 +103,11 @@ static void check_hdf5(lrp_findings *f) {
 
 static void check_mpi(lrp_findings *f) {
   char version[MPI_MAX_LIBRARY_VERSION_STRING];
-  const char *driver = getenv("OMPI_MCA_io");
   int length;
 
   MPI_Get_library_version(version, &length);
   version[strcspn(version, ",\n")] = '\0'; /* "Open MPI v4.1.4, package: ..." */
-  if (driver && strncmp(driver, "romio", 5) != 0) {
-    lrp_finding_warn(f, "MPI-IO", "unset OMPI_MCA_io: lrpipe then chooses ROMIO",
-                     "OMPI_MCA_io is %s, which may deadlock or lose data (HDF5 issue 1227)",
-                     driver);
-    return;
-  }
-  lrp_finding_ok(f, "MPI-IO", "%s, %s", version, driver ? driver : "default driver");
+  lrp_finding_ok(f, "MPI", "%s", version);
 }
 
 void lrp_check_libraries(const lrp_facts *facts, int size, lrp_findings *f) {

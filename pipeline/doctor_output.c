@@ -60,15 +60,15 @@ static void check_file_system(const char *dir, lrp_findings *f) {
 static int nearest_directory(const char *output, char *dir, size_t size) {
   struct stat s;
 
-  snprintf(dir, size, "%s", output);
+  snprintf(dir, size, "%s", *output ? output : ".");
   while (stat(dir, &s) != 0) {
-    char *slash;
-    if (errno != ENOENT) return errno;
-    slash = strrchr(dir, '/');
+    char *slash = strrchr(dir, '/');
+    if (errno != ENOENT && errno != ENOTDIR) return errno;
+    if (strcmp(dir, ".") == 0 || strcmp(dir, "/") == 0) return errno;
     if (!slash) {
-      snprintf(dir, size, ".");
+      strcpy(dir, ".");
     } else if (slash == dir) {
-      dir[1] = '\0';
+      strcpy(dir, "/");
     } else {
       *slash = '\0';
     }
@@ -117,6 +117,30 @@ static void check_write(int fd, lrp_findings *f) {
   }
 }
 
+/* Open MPI does not tell which driver opened a file, but follows this variable, which mpirun --mca
+ * sets, too. Of MPI_COMM_SELF: only process rank 0 comes here. */
+static void check_driver(const char *probe, lrp_findings *f) {
+  static const char remedy[] = "unset OMPI_MCA_io: lrpipe then chooses ROMIO (romio321)";
+  const char *driver = getenv("OMPI_MCA_io");
+  MPI_File file;
+
+  if (!driver) driver = "not set";
+  if (MPI_File_open(MPI_COMM_SELF, probe, MPI_MODE_RDWR, MPI_INFO_NULL, &file) != MPI_SUCCESS) {
+    lrp_finding_bad(f, LRP_ERR_CREATE, "MPI-IO", remedy, "cannot open a file (OMPI_MCA_io is %s)",
+                    driver);
+    return;
+  }
+  MPI_File_close(&file);
+  if (strncmp(driver, "romio", strlen("romio")) == 0) {
+    lrp_finding_ok(f, "MPI-IO", "ROMIO (OMPI_MCA_io is %s)", driver);
+  } else {
+    lrp_finding_warn(f, "MPI-IO", remedy,
+                     "OMPI_MCA_io is %s: other drivers than ROMIO may deadlock or lose data (HDF5 "
+                     "issue 1227)",
+                     driver);
+  }
+}
+
 /* Make the probe file, on process rank 0. Returns whether it is there. */
 static bool make_probe(const char *output, const char *dir, const char *probe, lrp_findings *f) {
   const int fd = open(probe, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -131,6 +155,7 @@ static bool make_probe(const char *output, const char *dir, const char *probe, l
   check_write(fd, f);
   check_reservation(fd, f);
   close(fd);
+  check_driver(probe, f);
   return true;
 }
 

@@ -267,18 +267,26 @@ lrp_status lrp_job_write(const lrp_job *job, char **text) {
   return LRP_OK;
 }
 
+/* A cell of a Markdown table. */
+static void print_cell(const char *mark, const char *text) {
+  printf("| %s", mark);
+  for (; *text; text++) {
+    if (*text == '|') putchar('\\');
+    putchar(*text);
+  }
+  printf("%s ", mark);
+}
+
 void lrp_job_print_reference(void) {
   char type[LRP_KEY_TYPE];
 
+  puts("| key | value | default | meaning |\n|---|---|---|---|");
   for (int i = 0; i < lrp_job_n_keys; i++) {
     const lrp_job_key *key = &lrp_job_keys[i];
-    printf("%s\n    %s; ", key->path, lrp_job_key_type(key, type));
-    if (key->value) {
-      printf("default %s\n", key->value);
-    } else {
-      puts(lrp_job_key_is_entry(key) && strcmp(lrp_job_key_leaf(key), "name") != 0 ? "no default"
-                                                                                   : "required");
-    }
-    printf("    %s\n", key->help);
+    print_cell("`", key->path);
+    print_cell("", lrp_job_key_type(key, type));
+    print_cell(key->value ? "`" : "", lrp_job_key_default(key));
+    print_cell("", key->help);
+    puts("|");
   }
 }

@@ -94,7 +94,8 @@ void lrp_job_free(lrp_job *job);
  *  parsed). Local; the caller frees *text. @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_job_write(const lrp_job *job, char **text);
 
-/** Print the reference of all keys (key, type, default, meaning) from the parser's own table. */
+/** Print the reference of all keys (key, value, default, meaning) from the parser's own table, as a
+ *  Markdown table. */
 void lrp_job_print_reference(void);
 
 /** Whether name matches [A-Za-z0-9][A-Za-z0-9._-]*. Local. */

@@ -190,7 +190,7 @@ const lrp_job_key lrp_job_keys[] = {
      .write = write_tasks},
     {.path = "evaluate.num_fewshot",
      .value = "0",
-     .help = "solved examples before each question",
+     .help = "solved examples before each question; only 0 in this version",
      INTEGER(evaluate.num_fewshot, 0, many)},
     {.path = "evaluate.limit",
      .value = "null",
@@ -210,7 +210,7 @@ const lrp_job_key lrp_job_keys[] = {
     {.path = "measure",
      .type = "map",
      .value = "absent",
-     .help = "latency, energy and memory; measured when this section or a key of it is given"},
+     .help = "latency, energy and memory; read and checked, but not measured by this version"},
     {.path = "measure.batch_size",
      .value = "64",
      .help = "sequences per forward pass",
@@ -319,6 +319,12 @@ const char *lrp_job_key_type(const lrp_job_key *key, char text[LRP_KEY_TYPE]) {
   }
   if (key->nullable) snprintf(text + at, LRP_KEY_TYPE - at, " or null");
   return text;
+}
+
+const char *lrp_job_key_default(const lrp_job_key *key) {
+  if (key->value) return key->value;
+  if (lrp_job_key_is_entry(key) && strcmp(lrp_job_key_leaf(key), "name") != 0) return "no default";
+  return "required";
 }
 
 /* ---- strings ---- */

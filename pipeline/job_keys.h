@@ -49,6 +49,9 @@ const char *lrp_job_key_suggest(const char *path, bool entries, char text[LRP_SU
 enum { LRP_KEY_TYPE = 128 };
 const char *lrp_job_key_type(const lrp_job_key *key, char text[LRP_KEY_TYPE]);
 
+/** The default; "required"; "no default" of an entry's key that may be left out. Local. */
+const char *lrp_job_key_default(const lrp_job_key *key);
+
 /* ---- fields of an entry of configurations (job_configuration.c) ---- */
 
 lrp_status lrp_configurations_read(const lrp_yaml *y, const yaml_node_t *node,

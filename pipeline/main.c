@@ -9,6 +9,7 @@
 
 #include "pipeline/doctor.h"
 #include "pipeline/inspect.h"
+#include "pipeline/manual.h"
 #include "pipeline/options.h"
 #include "pipeline/run.h"
 #include "pipeline/show_plan.h"
@@ -55,6 +56,12 @@ static lrp_status command(const lrp_options *options) {
       return lrp_inspect_verify(options->operand);
     case LRP_CMD_INSPECT:
       return lrp_inspect(options->operand);
+    case LRP_CMD_KEYS:
+      return lrp_manual_keys();
+    case LRP_CMD_MAN:
+      return lrp_manual_page();
+    case LRP_CMD_COMPLETION:
+      return lrp_manual_completion();
     case LRP_CMD_HELP:
       lrp_options_help();
       return LRP_OK;

@@ -8,19 +8,12 @@
 #include <string.h>
 
 #include "io/base/file.h"
+#include "pipeline/options_table.h"
 #include "pipeline/stop.h"
 
 /* ---- the tables ---- */
 
-typedef struct {
-  const char *name;
-  lrp_command command;
-  const char *operand;  /* for people */
-  const char *standard; /* operand where none is given; NULL: it must be given */
-  const char *help;
-} command_row;
-
-static const command_row commands[] = {
+const lrp_command_row lrp_command_rows[] = {
     {"run", LRP_CMD_RUN, "[JOB.yaml]", "lrpipe.yaml",
      "start or continue the job; the word run may be left out"},
     {"plan", LRP_CMD_PLAN, "[JOB.yaml]", "lrpipe.yaml",
@@ -32,59 +25,45 @@ static const command_row commands[] = {
     {"inspect", LRP_CMD_INSPECT, "OUT", NULL, "list what is stored"},
     {"doctor", LRP_CMD_DOCTOR, "[JOB|OUT]", "",
      "what would go wrong here; start it as the run is started"},
+    {"keys", LRP_CMD_KEYS, "", "", "the keys of a job file, as a Markdown table"},
+    {"man", LRP_CMD_MAN, "", "", "the manual page; lrpipe man | man -l - shows it"},
+    {"completion", LRP_CMD_COMPLETION, "", "", "completion for bash; source <(lrpipe completion)"},
 };
-enum { n_commands = sizeof commands / sizeof commands[0] };
-
-typedef enum {
-  OPTION_FLAG,
-  OPTION_SET,
-  OPTION_INTEGER,
-  OPTION_FRACTION,
-  OPTION_DURATION,
-  OPTION_TEXT
-} option_type;
-
-typedef struct {
-  const char *name;
-  const char *value; /* for people; NULL: a flag */
-  option_type type;
-  size_t offset;     /* of its field in lrp_options */
-  unsigned commands; /* set of those that know it */
-  int most;          /* of an integer */
-  const char *help;
-} option_row;
+enum { n_commands = sizeof lrp_command_rows / sizeof lrp_command_rows[0] };
+const int lrp_n_command_rows = n_commands;
 
 enum { max_ranks = 65536 };
 
-#define ANY      (~0u)
+#define ANY      LRP_ANY_COMMAND
 #define ONLY(c)  (1u << (c))
 #define FIELD(f) offsetof(lrp_options, f)
 
-static const option_row option_rows[] = {
-    {"--set", "KEY=VALUE", OPTION_SET, 0,
+const lrp_option_row lrp_option_rows[] = {
+    {"--set", "KEY=VALUE", LRP_OPTION_SET, 0,
      ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_PLAN) | ONLY(LRP_CMD_DOCTOR), 0,
      "set a key of the job, VALUE as in YAML; repeatable"},
-    {"--quiet", NULL, OPTION_FLAG, FIELD(quiet), ANY, 0, "only warnings and errors on stderr"},
-    {"--max-time", "TIME", OPTION_DURATION, FIELD(max_time_s), ONLY(LRP_CMD_RUN), 0,
+    {"--quiet", NULL, LRP_OPTION_FLAG, FIELD(quiet), ANY, 0, "only warnings and errors on stderr"},
+    {"--max-time", "TIME", LRP_OPTION_DURATION, FIELD(max_time_s), ONLY(LRP_CMD_RUN), 0,
      "stop with exit code 75 before TIME has passed: SECONDS, MM:SS, HH:MM:SS, D-HH:MM:SS"},
-    {"--watchdog", "SECONDS", OPTION_INTEGER, FIELD(watchdog_s), ONLY(LRP_CMD_RUN), INT_MAX,
+    {"--watchdog", "SECONDS", LRP_OPTION_INTEGER, FIELD(watchdog_s), ONLY(LRP_CMD_RUN), INT_MAX,
      "end the run if a process rank gives no sign of life for so long (default 300)"},
-    {"--ranks", "N", OPTION_INTEGER, FIELD(ranks), ONLY(LRP_CMD_PLAN), max_ranks,
+    {"--ranks", "N", LRP_OPTION_INTEGER, FIELD(ranks), ONLY(LRP_CMD_PLAN), max_ranks,
      "process ranks to plan for (default 1)"},
-    {"--layers", "LIST", OPTION_TEXT, FIELD(layers), ONLY(LRP_CMD_SPACE), 0,
+    {"--layers", "LIST", LRP_OPTION_TEXT, FIELD(layers), ONLY(LRP_CMD_SPACE), 0,
      "all, or 2,17,31, or 3:31:2 (its end included)"},
-    {"--tensors", "LIST", OPTION_TEXT, FIELD(tensors), ONLY(LRP_CMD_SPACE), 0,
+    {"--tensors", "LIST", LRP_OPTION_TEXT, FIELD(tensors), ONLY(LRP_CMD_SPACE), 0,
      "all (default), or q_proj,k_proj"},
-    {"--rank", "R", OPTION_INTEGER, FIELD(rank), ONLY(LRP_CMD_SPACE), INT_MAX,
+    {"--rank", "R", LRP_OPTION_INTEGER, FIELD(rank), ONLY(LRP_CMD_SPACE), INT_MAX,
      "rank of each tensor"},
-    {"--ratio", "Q", OPTION_FRACTION, FIELD(ratio), ONLY(LRP_CMD_SPACE), 0,
+    {"--ratio", "Q", LRP_OPTION_FRACTION, FIELD(ratio), ONLY(LRP_CMD_SPACE), 0,
      "largest rank with at most Q of the tensor's parameters"},
-    {"--method", "NAME", OPTION_TEXT, FIELD(method), ONLY(LRP_CMD_SPACE), 0,
+    {"--method", "NAME", LRP_OPTION_TEXT, FIELD(method), ONLY(LRP_CMD_SPACE), 0,
      "tucker (default) or svd"},
-    {"--help", NULL, OPTION_FLAG, 0, ANY, 0, "print this"},
-    {"--version", NULL, OPTION_FLAG, 0, ANY, 0, "print the version"},
+    {"--help", NULL, LRP_OPTION_FLAG, 0, ANY, 0, "print commands, options and exit codes"},
+    {"--version", NULL, LRP_OPTION_FLAG, 0, ANY, 0, "print the version"},
 };
-enum { n_options = sizeof option_rows / sizeof option_rows[0] };
+enum { n_options = sizeof lrp_option_rows / sizeof lrp_option_rows[0] };
+const int lrp_n_option_rows = n_options;
 
 /* ---- parsing ---- */
 
@@ -95,28 +74,28 @@ typedef struct {
   int n_operands;
 } parse_state;
 
-static const option_row *find_option(const char *name, size_t length) {
+static const lrp_option_row *find_option(const char *name, size_t length) {
   for (int i = 0; i < n_options; i++) {
-    const option_row *o = &option_rows[i];
+    const lrp_option_row *o = &lrp_option_rows[i];
     if (strlen(o->name) == length && memcmp(o->name, name, length) == 0) return o;
   }
   return NULL;
 }
 
 static bool is_given(const parse_state *s, const char *name) {
-  return s->given[find_option(name, strlen(name)) - option_rows];
+  return s->given[find_option(name, strlen(name)) - lrp_option_rows];
 }
 
-static const command_row *find_command(const char *name) {
+static const lrp_command_row *find_command(const char *name) {
   for (int i = 0; i < n_commands; i++) {
-    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    if (strcmp(lrp_command_rows[i].name, name) == 0) return &lrp_command_rows[i];
   }
   return NULL;
 }
 
 static const char *nearest_command(const char *name) {
   const char *names[n_commands];
-  for (int i = 0; i < n_commands; i++) names[i] = commands[i].name;
+  for (int i = 0; i < n_commands; i++) names[i] = lrp_command_rows[i].name;
   return lrp_did_you_mean(name, names, n_commands);
 }
 
@@ -125,7 +104,7 @@ static lrp_status fail_option(const char *text, size_t length) {
   const char *names[n_options], *near;
   char word[64];
 
-  for (int i = 0; i < n_options; i++) names[i] = option_rows[i].name + strlen("--");
+  for (int i = 0; i < n_options; i++) names[i] = lrp_option_rows[i].name + strlen("--");
   snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word), text);
   near = lrp_did_you_mean(word + strspn(word, "-"), names, n_options);
   if (near) {
@@ -134,7 +113,7 @@ static lrp_status fail_option(const char *text, size_t length) {
   return lrp_fail(LRP_ERR_USAGE, "unknown option '%s'; see lrpipe --help", word);
 }
 
-static lrp_status read_integer(const option_row *o, const char *text, int64_t *value) {
+static lrp_status read_integer(const lrp_option_row *o, const char *text, int64_t *value) {
   char *end;
   errno = 0;
   const long long v = strtoll(text, &end, 10);
@@ -147,14 +126,14 @@ static lrp_status read_integer(const option_row *o, const char *text, int64_t *v
   return LRP_OK;
 }
 
-static lrp_status read_duration(const option_row *o, const char *text, double *value) {
+static lrp_status read_duration(const lrp_option_row *o, const char *text, double *value) {
   if (lrp_parse_duration(text, value) && *value > 0.0) return LRP_OK;
   return lrp_fail(LRP_ERR_USAGE,
                   "%s: expected SECONDS, MM:SS, HH:MM:SS or D-HH:MM:SS, got '%.100s'", o->name,
                   text);
 }
 
-static lrp_status read_fraction(const option_row *o, const char *text, double *value) {
+static lrp_status read_fraction(const lrp_option_row *o, const char *text, double *value) {
   char *end;
   const double v = strtod(text, &end);
 
@@ -178,13 +157,13 @@ static lrp_status add_set(lrp_options *out, const char *text) {
   return LRP_OK;
 }
 
-static lrp_status read_value(const option_row *o, const char *text, lrp_options *out) {
+static lrp_status read_value(const lrp_option_row *o, const char *text, lrp_options *out) {
   char *field = (char *)out + o->offset;
 
-  if (o->type == OPTION_SET) return add_set(out, text);
-  if (o->type == OPTION_INTEGER) return read_integer(o, text, (int64_t *)field);
-  if (o->type == OPTION_FRACTION) return read_fraction(o, text, (double *)field);
-  if (o->type == OPTION_DURATION) return read_duration(o, text, (double *)field);
+  if (o->type == LRP_OPTION_SET) return add_set(out, text);
+  if (o->type == LRP_OPTION_INTEGER) return read_integer(o, text, (int64_t *)field);
+  if (o->type == LRP_OPTION_FRACTION) return read_fraction(o, text, (double *)field);
+  if (o->type == LRP_OPTION_DURATION) return read_duration(o, text, (double *)field);
   if (*text == '\0') return lrp_fail(LRP_ERR_USAGE, "%s: an empty value", o->name);
   memcpy(field, &text, sizeof text);
   return LRP_OK;
@@ -194,11 +173,11 @@ static lrp_status read_value(const option_row *o, const char *text, lrp_options 
 static lrp_status read_option(parse_state *s, int argc, char **argv, int *i) {
   const char *text = argv[*i], *equals = strchr(text, '=');
   const size_t length = equals ? (size_t)(equals - text) : strlen(text);
-  const option_row *o = find_option(text, length);
+  const lrp_option_row *o = find_option(text, length);
 
   if (!o) return fail_option(text, length);
-  s->given[o - option_rows] = true;
-  if (o->type == OPTION_FLAG) {
+  s->given[o - lrp_option_rows] = true;
+  if (o->type == LRP_OPTION_FLAG) {
     return equals ? lrp_fail(LRP_ERR_USAGE, "%s takes no value", o->name) : LRP_OK;
   }
   if (equals) return read_value(o, equals + 1, s->out);
@@ -229,8 +208,8 @@ static lrp_status read_arguments(parse_state *s, int argc, char **argv) {
 /* Which command, and its operand. A first operand that is no command is a job to run. */
 static lrp_status choose_command(parse_state *s) {
   const char *first = s->n_operands > 0 ? s->operands[0] : NULL;
-  const command_row *named = first ? find_command(first) : NULL;
-  const command_row *row = named ? named : &commands[0];
+  const lrp_command_row *named = first ? find_command(first) : NULL;
+  const lrp_command_row *row = named ? named : &lrp_command_rows[0];
   const int n = s->n_operands - (named ? 1 : 0);
 
   if (first && !named && (n > 1 || !lrp_file_exists(first))) {
@@ -241,6 +220,9 @@ static lrp_status choose_command(parse_state *s) {
     if (n > 1) {
       return lrp_fail(LRP_ERR_USAGE, "unknown command '%.100s'; see lrpipe --help", first);
     }
+  }
+  if (n > 0 && *row->operand == '\0') {
+    return lrp_fail(LRP_ERR_USAGE, "%s takes no operand", row->name);
   }
   if (n > 1) {
     return lrp_fail(LRP_ERR_USAGE, "%s takes one operand: lrpipe %s %s", row->name, row->name,
@@ -255,11 +237,12 @@ static lrp_status choose_command(parse_state *s) {
 
 static lrp_status check_allowed(const parse_state *s) {
   for (int i = 0; i < n_options; i++) {
-    const option_row *o = &option_rows[i];
-    if (!s->given[i] || (o->commands & ONLY(s->out->command))) continue;
+    const lrp_option_row *o = &lrp_option_rows[i];
+    if (!s->given[i] || lrp_option_is_known(o, s->out->command)) continue;
     for (int c = 0; c < n_commands; c++) {
-      if (!(o->commands & ONLY(commands[c].command))) continue;
-      return lrp_fail(LRP_ERR_USAGE, "%s is an option of lrpipe %s", o->name, commands[c].name);
+      if (!lrp_option_is_known(o, lrp_command_rows[c].command)) continue;
+      return lrp_fail(LRP_ERR_USAGE, "%s is an option of lrpipe %s", o->name,
+                      lrp_command_rows[c].name);
     }
   }
   return LRP_OK;
@@ -308,20 +291,29 @@ void lrp_options_free(lrp_options *options) {
 
 /* ---- help ---- */
 
-static void print_option(const option_row *o) {
-  char left[32];
-  snprintf(left, sizeof left, "%s %s", o->name, o->value ? o->value : "");
-  printf("  %-20s  %s", left, o->help);
-  if (o->commands != ANY) {
-    const char *before = " (";
-    for (int c = 0; c < n_commands; c++) {
-      if (!(o->commands & ONLY(commands[c].command))) continue;
-      printf("%s%s", before, commands[c].name);
-      before = ", ";
-    }
-    putchar(')');
+bool lrp_option_is_known(const lrp_option_row *option, lrp_command command) {
+  return option->commands & ONLY(command);
+}
+
+const char *lrp_option_commands(const lrp_option_row *option, char text[LRP_COMMANDS_TEXT]) {
+  size_t at = 0;
+
+  text[0] = '\0';
+  if (option->commands == ANY) return text;
+  for (int c = 0; c < n_commands && at < LRP_COMMANDS_TEXT; c++) {
+    if (!lrp_option_is_known(option, lrp_command_rows[c].command)) continue;
+    at += (size_t)snprintf(text + at, LRP_COMMANDS_TEXT - at, "%s%s", at > 0 ? ", " : "",
+                           lrp_command_rows[c].name);
   }
-  putchar('\n');
+  return text;
+}
+
+static void print_option(const lrp_option_row *o) {
+  char left[32], commands[LRP_COMMANDS_TEXT];
+
+  snprintf(left, sizeof left, "%s %s", o->name, o->value ? o->value : "");
+  lrp_option_commands(o, commands);
+  printf(*commands ? "  %-20s  %s (%s)\n" : "  %-20s  %s\n", left, o->help, commands);
 }
 
 void lrp_options_help(void) {
@@ -330,10 +322,11 @@ void lrp_options_help(void) {
   puts("  mpirun -np N lrpipe [OPTIONS] JOB.yaml");
   puts("  lrpipe COMMAND [OPTIONS] [OPERAND]\n\nCommands:");
   for (int c = 0; c < n_commands; c++) {
-    printf("  %-8s%-12s  %s\n", commands[c].name, commands[c].operand, commands[c].help);
+    const lrp_command_row *row = &lrp_command_rows[c];
+    printf("  %-11s%-12s  %s\n", row->name, row->operand, row->help);
   }
   puts("\nWithout JOB.yaml, ./lrpipe.yaml is read.\n\nOptions (and the commands that know them):");
-  for (int i = 0; i < n_options; i++) print_option(&option_rows[i]);
+  for (int i = 0; i < n_options; i++) print_option(&lrp_option_rows[i]);
   puts(
       "\nKeys of a job are also read from the environment: decompose.method from\n"
       "LRPIPE_DECOMPOSE_METHOD. Precedence: --set, environment, job file, default.");

@@ -22,7 +22,8 @@ struct lrp_progress {
   int64_t total, done_before;
   double last_write;
   time_t started;
-  lrp_status status; /* of the writes so far */
+  lrp_status status;      /* of the writes so far */
+  const char *stopped_by; /* borrowed; NULL: not stopped */
 };
 
 static int previous_attempt(const char *path) {
@@ -50,6 +51,7 @@ static void write_state(lrp_progress *p, const char *state) {
       "stage", p->stage, "done", (json_int_t)(p->done_before + atomic_load(p->count)), "total",
       (json_int_t)p->total, "process_ranks", p->topo->size, "host", host, "pid", (int)getpid(),
       "started", (json_int_t)p->started, "updated", (json_int_t)time(NULL));
+  if (o && p->stopped_by) json_object_set_new(o, "stopped_by", json_string(p->stopped_by));
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   p->status = text ? lrp_file_write(p->path, text, strlen(text))
                    : lrp_fail_memory(progress_bytes_max, "progress.json");
@@ -86,7 +88,7 @@ lrp_status lrp_progress_open(const char *output, const lrp_topology *topo, lrp_p
   write_state(p, "running");
   *out = p;
   st = lrp_agree(p->status, topo->comm);
-  if (st != LRP_OK) lrp_progress_close(out, st);
+  if (st != LRP_OK) lrp_progress_close(out, st, NULL);
   return st;
 }
 
@@ -111,10 +113,11 @@ void lrp_progress_advance(lrp_progress *p, int64_t n) {
   if (p->topo->me == 0 && MPI_Wtime() - p->last_write >= write_every_s) write_state(p, "running");
 }
 
-lrp_status lrp_progress_close(lrp_progress **out, lrp_status run) {
+lrp_status lrp_progress_close(lrp_progress **out, lrp_status run, const char *stopped_by) {
   lrp_progress *p = *out;
   if (!p) return LRP_OK;
   MPI_Barrier(p->topo->comm);
+  if (run == LRP_STOPPED) p->stopped_by = stopped_by;
   write_state(p, run == LRP_OK ? "complete" : run == LRP_STOPPED ? "stopped" : "failed");
   const lrp_status st = lrp_agree(p->status, p->topo->comm);
   MPI_Win_free(&p->window);

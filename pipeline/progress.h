@@ -25,7 +25,8 @@ void lrp_progress_begin(lrp_progress *progress, const char *stage, int64_t total
 void lrp_progress_advance(lrp_progress *progress, int64_t n);
 
 /** Write the last state: "complete", "stopped" or "failed" by st. Collective; sets *out to NULL;
- *  accepts NULL. @return LRP_OK, or the status of a write that failed; the same everywhere */
-lrp_status lrp_progress_close(lrp_progress **out, lrp_status st);
+ *  accepts NULL. @param stopped_by  of lrp_stop_reason; written if st is LRP_STOPPED
+ *  @return LRP_OK, or the status of a write that failed; the same everywhere */
+lrp_status lrp_progress_close(lrp_progress **out, lrp_status st, const char *stopped_by);
 
 #endif

@@ -164,7 +164,8 @@ static lrp_status close_run(run_state *run, lrp_status st) {
   const lrp_topology *topo = &run->topo;
   if (run->book_open) st = worse(st, lrp_scorebook_close(&run->book));
   if (run->store_open) st = worse(st, lrp_store_close(&run->store));
-  st = worse(st, lrp_progress_close(&run->control.progress, st));
+  const char *stopped_by = lrp_stop_reason(run->control.stop, topo->comm);
+  st = worse(st, lrp_progress_close(&run->control.progress, st, stopped_by));
   st = lrp_agree(st, topo->comm);
   if (st != LRP_OK) lrp_report_failure(st, topo->comm);
   const lrp_status closed = lrp_agree(topo->me == 0 ? lrp_log_close() : LRP_OK, topo->comm);

@@ -19,14 +19,20 @@ static const double look_every_s = 0.2;
 static volatile sig_atomic_t stop_signal = 0;
 static volatile sig_atomic_t checkpoints = 0;
 
+/* Why a process rank stops; where they differ, the greatest is the run's. */
+typedef enum { none, by_time, by_signal, by_file } reason;
+
+static const char *const reason_name[] = {NULL, "time", "signal", "file"};
+
 struct lrp_stop {
   char *stop_file, *failed_file; /* owned */
   int me;
+  reason reason;
   double deadline;      /* MPI_Wtime(); INFINITY: none */
   double guess;         /* seconds per cost, until something was measured in this stage */
   double cost, seconds; /* measured in this stage: sums */
   double last_look;     /* at the files */
-  bool by_file;         /* STOP ended the run */
+  bool file_seen;       /* STOP */
   bool failed;          /* another process rank has failed */
   int checkpoints_met;  /* signals dealt with */
 };
@@ -117,7 +123,7 @@ lrp_status lrp_stop_create(const char *output, double max_time_s, double start,
 void lrp_stop_destroy(lrp_stop **out) {
   lrp_stop *stop = *out;
   if (!stop) return;
-  if (stop->me == 0 && stop->by_file) unlink(stop->stop_file);
+  if (stop->me == 0 && stop->reason == by_file) unlink(stop->stop_file);
   if (stop->me == 0) unlink(stop->failed_file);
   free_paths(stop);
   free(stop);
@@ -144,24 +150,27 @@ void lrp_stop_abandon(lrp_stop *stop) {
 static void look(lrp_stop *stop, double now) {
   if (now - stop->last_look < look_every_s) return;
   stop->last_look = now;
-  if (access(stop->stop_file, F_OK) == 0) stop->by_file = true;
+  if (access(stop->stop_file, F_OK) == 0) stop->file_seen = true;
   if (access(stop->failed_file, F_OK) == 0) stop->failed = true;
 }
 
 lrp_status lrp_stop_check(lrp_stop *stop, double cost) {
   const double now = MPI_Wtime();
   if (stop_signal) {
+    stop->reason = by_signal;
     return lrp_fail(LRP_STOPPED, "stopped early by signal USR2; run the same command again");
   }
   look(stop, now);
   if (stop->failed) return lrp_fail(LRP_STOPPED, "another process rank has failed");
-  if (stop->by_file) {
+  if (stop->file_seen) {
+    stop->reason = by_file;
     return lrp_fail(LRP_STOPPED, "stopped early by the file %s; run the same command again",
                     stop->stop_file);
   }
   const double left = stop->deadline - now;
   const double needed = cost * (stop->cost > 0.0 ? stop->seconds / stop->cost : stop->guess);
   if (left < reserve_factor * needed + reserve_s) {
+    stop->reason = by_time;
     return lrp_fail(
         LRP_STOPPED,
         "stopped early by the time limit: %.1f s are left, the next piece of work needs "
@@ -169,6 +178,14 @@ lrp_status lrp_stop_check(lrp_stop *stop, double cost) {
         left > 0.0 ? left : 0.0, reserve_factor * needed + reserve_s);
   }
   return LRP_OK;
+}
+
+const char *lrp_stop_reason(lrp_stop *stop, MPI_Comm comm) {
+  if (!stop) return NULL;
+  int code = stop->reason;
+  MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, comm);
+  stop->reason = (reason)code;
+  return reason_name[code];
 }
 
 bool lrp_stop_checkpoint(lrp_stop *stop) {

@@ -24,8 +24,8 @@ typedef struct lrp_stop lrp_stop;
 lrp_status lrp_stop_create(const char *output, double max_time_s, double start,
                            const lrp_topology *topo, lrp_stop **stop);
 
-/** Accepts NULL; sets *stop to NULL. Call it while the lock is held. If the file STOP ended the
- * run, process rank 0 removes it: the same command then goes on. Local. */
+/** Accepts NULL; sets *stop to NULL. Call it while the lock is held, after lrp_stop_reason: if that
+ * was "file", process rank 0 removes STOP, and the same command goes on. Local. */
 void lrp_stop_destroy(lrp_stop **stop);
 
 /** A stage begins, in which a unit of cost takes about seconds_per_cost until measured. Local. */
@@ -45,6 +45,10 @@ void lrp_stop_abandon(lrp_stop *stop);
 /** This process rank has failed: the others stop at their next lrp_stop_check, on other nodes, too,
  * so that the failure is reported now and not when all other work is done. Local. */
 void lrp_stop_abandon(lrp_stop *stop);
+
+/** Why lrp_stop_check refused: "time", "signal" or "file"; where process ranks differ, the last of
+ *  these. NULL: it did not on any, or stop is NULL. Collective over the comm of lrp_stop_create. */
+const char *lrp_stop_reason(lrp_stop *stop, MPI_Comm comm);
 
 /** True once after each USR1. Local. */
 bool lrp_stop_checkpoint(lrp_stop *stop);

@@ -52,7 +52,7 @@ void lrp_task_free(lrp_task *task) {
   *task = (lrp_task){0};
 }
 
-/* Append *doc, which is zeroed then, to the task; n choices. On failure it stays the caller's. */
+/* Append doc with room for the lengths of n choices; what it owns is made here. */
 static lrp_status append_doc(lrp_task *task, lrp_doc *doc, const char *target, size_t n,
                              json_t *shown) {
   lrp_doc *docs =

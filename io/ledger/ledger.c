@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ static lrp_status allocate(const char *path, MPI_Comm comm, lrp_ledger **out) {
   if (!l) return lrp_fail_memory(sizeof *l, "a ledger");
   l->comm = MPI_COMM_NULL;
   l->fd = -1;
+  l->last_flush = -INFINITY;
   l->file = l->journal.id = l->journal.type = H5I_INVALID_HID;
   l->path = strdup(path);
   if (!l->path) return lrp_fail_memory(strlen(path) + 1, "a path");

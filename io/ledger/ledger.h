@@ -136,8 +136,9 @@ lrp_status lrp_ledger_write(lrp_ledger *ledger, int64_t unit, const void *const 
                             const lrp_unit_record *record);
 
 /** Bring pending records to disk. Local. lrp_ledger_flush_after: only if the last
- *  flush was that many seconds ago: a record after slow work goes to disk at once. After a failure nobody knows what is on disk: every later
- *  write, flush and the close fail, too. @return LRP_OK, LRP_ERR_IO */
+ *  flush was that many seconds ago: a record after slow work goes to disk at once. After a failure
+ * nobody knows what is on disk: every later write, flush and the close fail, too. @return LRP_OK,
+ * LRP_ERR_IO */
 lrp_status lrp_ledger_flush(lrp_ledger *ledger);
 lrp_status lrp_ledger_flush_after(lrp_ledger *ledger, double seconds);
 

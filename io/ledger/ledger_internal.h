@@ -47,9 +47,9 @@ struct lrp_ledger {
   lrp_journal_record *records; /* on disk, or pending */
   unsigned char *states;
   int64_t n_pending;
-  double last_flush; /* monotonic seconds; 0: none yet */
-  lrp_status broken;    /* a sync failed: nothing more is recorded */
-  void *map;            /* NULL until it is asked for */
+  double last_flush; /* monotonic seconds; -INFINITY: none yet */
+  lrp_status broken; /* a sync failed: nothing more is recorded */
+  void *map;         /* NULL until it is asked for */
 };
 
 /** /journal of n_units records; lrp_h5_close frees it. Local. */

@@ -6,7 +6,7 @@
 
 enum { depth_max = 64, digits_max = 15 };
 
-static const size_t tree_max = (size_t)4 << 20;
+static const size_t tree_max = (size_t)1 << 20; /* its tree may take fifty times as much */
 
 lrp_status lrp_json_fail(const lrp_json_file *file, const char *at, const char *what) {
   return lrp_fail(LRP_ERR_DATA, "%s: byte %zu: %s; the file is damaged, fetch it again", file->name,

@@ -62,7 +62,7 @@ lrp_status lrp_json_string(const lrp_json_file *file, lrp_json_slice value, cons
 lrp_status lrp_json_integer(const lrp_json_file *file, lrp_json_slice value, const char *what,
                             int64_t *integer);
 
-/** Tree of a small value (at most 4 MiB); NULL if it is absent. Local.
+/** Tree of a small value (at most 1 MiB); NULL if it is absent. Local.
  *  @return LRP_OK; LRP_ERR_DATA (broken, too large, a name twice); LRP_ERR_MEM */
 lrp_status lrp_json_tree(const lrp_json_file *file, lrp_json_slice value, const char *what,
                          json_t **tree);

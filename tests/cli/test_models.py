@@ -139,5 +139,37 @@ class Models(lrp.Case):
             self.assertIn('"bfloat16"', result.stderr)
 
 
+GOLDEN = os.path.join(lrp.SHARED, "data", "golden")
+
+
+@unittest.skipUnless(os.path.isdir(GOLDEN), "needs the golden results, which are not part of a clone")
+class GoldenInBf16(lrp.Case):
+    TASKS = ["arc_easy", "arc_challenge", "hellaswag", "winogrande", "piqa"]
+
+    @needs_bf16
+    def test_metrics_within_one_standard_error(self):
+        out = self.path("golden")
+        job = {"model": os.path.join(lrp.SHARED, "data", "models", "stories260K"), "output": out,
+               "configurations": [{"name": "dense"},
+                                  {"name": "all_r16", "layers": "all", "tensors": "all",
+                                   "rank": 16}],
+               "evaluate": {"data": os.path.join(lrp.SHARED, "data", "bench"), "tasks": self.TASKS,
+                            "limit": 40, "dtype": "bfloat16"}}
+        self.complete(lrp.write_job(self.path("golden.yaml"), job))
+        checked = 0
+        for configuration in ("dense", "all_r16"):
+            results = lrp.read_json(out, configuration, "results.json")["results"]
+            for task in self.TASKS:
+                name = f"stories260K.{task}.0shot.{configuration}.json"
+                for metric, value in lrp.read_json(GOLDEN, name)["metrics"].items():
+                    if not metric.startswith("acc") or metric.endswith("stderr"):
+                        continue
+                    error = results[task][metric + "_stderr,none"]
+                    self.assertLessEqual(abs(results[task][metric + ",none"] - value), error,
+                                         (task, configuration, metric))
+                    checked += 1
+        self.assertGreaterEqual(checked, 2 * len(self.TASKS))
+
+
 if __name__ == "__main__":
     lrp.main()

@@ -50,6 +50,7 @@ class Stop(lrp.Case):
     def resume(self, job, out):
         """The same command ends the job as if it had never been stopped."""
         self.complete(job, 3)
+        self.assertNotIn("stopped_by", lrp.read_json(out, "progress.json"))
         self.assertEqual(lrp.scores(out), self.unbroken())
 
     def stopped(self, process, word):
@@ -60,6 +61,10 @@ class Stop(lrp.Case):
         self.assertIn(word, lines[0])
         self.assertNotIn("complete", output)
 
+    def stopped_by(self, out, what):
+        progress = lrp.read_json(out, "progress.json")
+        self.assertEqual((progress["state"], progress["stopped_by"]), ("stopped", what))
+
     def test_usr2(self):
         job, out = self.job("usr2")
         process = self.start(job)
@@ -68,7 +73,7 @@ class Stop(lrp.Case):
         process.send_signal(signal.SIGUSR2)
         self.stopped(process, "USR2")
         self.assertLess(time.monotonic() - start, 20)
-        self.assertEqual(lrp.read_json(out, "progress.json")["state"], "stopped")
+        self.stopped_by(out, "signal")
         self.assertIn("incomplete", lrp.run(["status", out]).stdout)
         self.resume(job, out)
 
@@ -79,6 +84,7 @@ class Stop(lrp.Case):
         with open(os.path.join(out, "STOP"), "w", encoding="utf-8"):
             pass
         self.stopped(process, "STOP")
+        self.stopped_by(out, "file")
         self.assertFalse(os.path.exists(os.path.join(out, "STOP")), "the same command goes on")
         self.resume(job, out)
 
@@ -97,6 +103,7 @@ class Stop(lrp.Case):
         job, out = self.job("notime")
         process = self.start(job, "--max-time", "0.1")
         self.stopped(process, "needs about")
+        self.stopped_by(out, "time")
         self.resume(job, out)
 
     def test_slurm_end_time(self):

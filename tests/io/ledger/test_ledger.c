@@ -129,13 +129,18 @@ static void test_refresh_shows_what_others_did(void **state) {
 
 static void test_flush_waits_for_its_time(void **state) {
   lrp_ledger *ledger = NULL, *reader = NULL;
-  const int64_t unit = 1 + me;
+  const int64_t first = me, unit = size + me;
   (void)state;
 
   assert_all_ranks(lrp_ledger_open(path, FIXTURE_FORMAT, MPI_COMM_WORLD, &ledger) == LRP_OK);
+  assert_all_ranks(lrp_ledger_open_readonly(path, FIXTURE_FORMAT, &reader) == LRP_OK);
+  assert_all_ranks(fixture_write(ledger, &fix, first, 1) == LRP_OK);
+  assert_all_ranks(lrp_ledger_flush_after(ledger, 1000.0) == LRP_OK); /* the first never waits */
+  assert_all_ranks(lrp_ledger_refresh(reader) == LRP_OK);
+  assert_all_ranks(lrp_ledger_done(reader, first, NULL));
   assert_all_ranks(fixture_write(ledger, &fix, unit, 1) == LRP_OK);
   assert_all_ranks(lrp_ledger_flush_after(ledger, 1000.0) == LRP_OK);
-  assert_all_ranks(lrp_ledger_open_readonly(path, FIXTURE_FORMAT, &reader) == LRP_OK);
+  assert_all_ranks(lrp_ledger_refresh(reader) == LRP_OK);
   assert_all_ranks(!lrp_ledger_done(reader, unit, NULL));
   assert_all_ranks(lrp_ledger_flush_after(ledger, 0.0) == LRP_OK);
   assert_all_ranks(lrp_ledger_refresh(reader) == LRP_OK);

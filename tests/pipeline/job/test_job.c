@@ -289,11 +289,11 @@ static void test_reference_names_every_key(void **state) {
     assert_contains(text, lrp_job_keys[i].path);
     assert_contains(text, lrp_job_keys[i].help);
   }
-  assert_contains(text, "decompose.method\n    tucker or svd; default tucker\n");
-  assert_contains(text, "evaluate.limit\n    an integer >= 1 or null; default null\n");
-  assert_contains(text, "model\n    path; required\n");
-  assert_contains(text,
-                  "decompose.dtype\n    float32, float16, bfloat16 or model; default float32");
+  assert_contains(text, "| `decompose.method` | tucker or svd | `tucker` |");
+  assert_contains(text, "| `evaluate.limit` | an integer >= 1 or null | `null` |");
+  assert_contains(text, "| `model` | path | required |");
+  assert_contains(text, "| `configurations[].ratio` | a number in (0, 1] | no default |");
+  assert_contains(text, "| `decompose.dtype` | float32, float16, bfloat16 or model | `float32` |");
 }
 
 static void test_example_job(void **state) {
