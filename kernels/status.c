@@ -6,10 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernels/log.h"
 
-enum { message_max = 2048 };
+enum { message_max = 2048, report_max = message_max + 128 };
 
 static pthread_mutex_t failure_mutex = PTHREAD_MUTEX_INITIALIZER;
 static lrp_status failure_status = LRP_OK;
@@ -86,24 +87,39 @@ void lrp_failure_clear(void) {
   failure_text[0] = '\0';
 }
 
+/* The message of the lowest process rank that has one, on process rank 0, with its origin. */
+static void gather_message(lrp_status st, MPI_Comm comm, char text[report_max]) {
+  const char *message = lrp_failure_message(st);
+  int me, size;
+  MPI_Comm_rank(comm, &me);
+  MPI_Comm_size(comm, &size);
+  int speaker = message ? me : size;
+  MPI_Allreduce(MPI_IN_PLACE, &speaker, 1, MPI_INT, MPI_MIN, comm);
+  if (speaker == 0 || speaker == size) return;
+  if (me == speaker) {
+    char host[64] = "?";
+    gethostname(host, sizeof host - 1);
+    snprintf(text, report_max, "%s (process rank %d on %s)", message, me, host);
+    MPI_Send(text, report_max, MPI_CHAR, 0, 0, comm);
+  } else if (me == 0) {
+    MPI_Recv(text, report_max, MPI_CHAR, speaker, 0, comm, MPI_STATUS_IGNORE);
+  }
+}
+
 void lrp_report_failure(lrp_status st, MPI_Comm comm) {
   const char *message = lrp_failure_message(st);
+  char text[report_max];
   int me = 0;
-  int speaker = 0;
 
+  snprintf(text, sizeof text, "%s", message ? message : lrp_status_string(st));
   if (comm != MPI_COMM_NULL) {
-    int size;
+    gather_message(st, comm, text);
     MPI_Comm_rank(comm, &me);
-    MPI_Comm_size(comm, &size);
-    speaker = message ? me : size;
-    MPI_Allreduce(MPI_IN_PLACE, &speaker, 1, MPI_INT, MPI_MIN, comm);
-    if (speaker == size) speaker = 0;
   }
-  if (me != speaker) return;
-  if (!message) message = lrp_status_string(st);
+  if (me != 0) return;
   if (st == LRP_STOPPED) {
-    lrp_log_notice("%s", message);
+    lrp_log_notice("%s", text);
   } else {
-    lrp_log_error("%s", message);
+    lrp_log_error("%s", text);
   }
 }

@@ -61,8 +61,9 @@ const char *lrp_failure_message(lrp_status st);
 /** Forget the recorded message: the failure was dealt with (an escalation, a test). Local. */
 void lrp_failure_clear(void);
 
-/** Print the one message of the agreed status st on stderr: from the lowest process rank of comm
- *  that has one. Collective over comm; comm may be MPI_COMM_NULL (a command without MPI: local). */
+/** Say the one message of the agreed status st: that of the lowest process rank of comm that has
+ *  one, printed by process rank 0, which also owns the log file. Collective over comm; comm may be
+ *  MPI_COMM_NULL (a command without MPI: local). */
 void lrp_report_failure(lrp_status st, MPI_Comm comm);
 
 #endif

@@ -16,48 +16,17 @@ static const lrp_task_group groups[] = {
 
 enum { n_groups = sizeof groups / sizeof groups[0] };
 
-#define STEM(X)                                                                                   \
-  X(abstract_algebra)                                                                             \
-  X(anatomy) X(astronomy) X(college_biology) X(college_chemistry) X(college_computer_science)     \
-      X(college_mathematics) X(college_physics) X(computer_security) X(conceptual_physics)        \
-          X(electrical_engineering) X(elementary_mathematics) X(high_school_biology)              \
-              X(high_school_chemistry) X(high_school_computer_science) X(high_school_mathematics) \
-                  X(high_school_physics) X(high_school_statistics) X(machine_learning)
-
-#define OTHER(X)                                                                                \
-  X(business_ethics)                                                                            \
-  X(clinical_knowledge) X(college_medicine) X(global_facts) X(human_aging) X(management)        \
-      X(marketing) X(medical_genetics) X(miscellaneous) X(nutrition) X(professional_accounting) \
-          X(professional_medicine) X(virology)
-
-#define SOCIAL_SCIENCES(X)                                                                      \
-  X(econometrics)                                                                               \
-  X(high_school_geography) X(high_school_government_and_politics) X(high_school_macroeconomics) \
-      X(high_school_microeconomics) X(high_school_psychology) X(human_sexuality)                \
-          X(professional_psychology) X(public_relations) X(security_studies) X(sociology)       \
-              X(us_foreign_policy)
-
-#define HUMANITIES(X)                                                                    \
-  X(formal_logic)                                                                        \
-  X(high_school_european_history) X(high_school_us_history) X(high_school_world_history) \
-      X(international_law) X(jurisprudence) X(logical_fallacies) X(moral_disputes)       \
-          X(moral_scenarios) X(philosophy) X(prehistory) X(professional_law) X(world_religions)
-
 /* A folder per subject, or one file for all. */
-#define SUBJECT(subject, parent)                                 \
-  {.name = "mmlu_" #subject,                                     \
-   .files = {"mmlu/" #subject "/test.jsonl", "mmlu/test.jsonl"}, \
-   .dataset = "cais/mmlu",                                       \
-   .subset = #subject,                                           \
-   .version = 1.0,                                               \
-   .by_subject = true,                                           \
-   .metrics = &lrp_accuracy,                                     \
-   .group = &groups[parent],                                     \
-   .build = lrp_build_mmlu},
-#define STEM_SUBJECT(subject)       SUBJECT(subject, 1)
-#define OTHER_SUBJECT(subject)      SUBJECT(subject, 2)
-#define SOCIAL_SUBJECT(subject)     SUBJECT(subject, 3)
-#define HUMANITIES_SUBJECT(subject) SUBJECT(subject, 4)
+#define SUBJECT(subject, parent)                                                            \
+  {                                                                                         \
+    .name = "mmlu_" #subject, .files = {"mmlu/" #subject "/test.jsonl", "mmlu/test.jsonl"}, \
+    .dataset = "cais/mmlu", .subset = #subject, .version = 1.0, .by_subject = true,         \
+    .metrics = &lrp_accuracy, .group = &groups[parent], .build = lrp_build_mmlu             \
+  }
+#define STEM(subject)       SUBJECT(subject, 1)
+#define OTHER(subject)      SUBJECT(subject, 2)
+#define SOCIAL(subject)     SUBJECT(subject, 3)
+#define HUMANITIES(subject) SUBJECT(subject, 4)
 
 static const lrp_task_kind kinds[] = {
     {.name = "arc_easy",
@@ -150,8 +119,64 @@ static const lrp_task_kind kinds[] = {
      .version = 1.0,
      .output = LRP_TOKEN_WINDOWS,
      .metrics = &lrp_token_perplexities},
-    STEM(STEM_SUBJECT) OTHER(OTHER_SUBJECT) SOCIAL_SCIENCES(SOCIAL_SUBJECT)
-        HUMANITIES(HUMANITIES_SUBJECT)};
+    STEM(abstract_algebra),
+    STEM(anatomy),
+    STEM(astronomy),
+    STEM(college_biology),
+    STEM(college_chemistry),
+    STEM(college_computer_science),
+    STEM(college_mathematics),
+    STEM(college_physics),
+    STEM(computer_security),
+    STEM(conceptual_physics),
+    STEM(electrical_engineering),
+    STEM(elementary_mathematics),
+    STEM(high_school_biology),
+    STEM(high_school_chemistry),
+    STEM(high_school_computer_science),
+    STEM(high_school_mathematics),
+    STEM(high_school_physics),
+    STEM(high_school_statistics),
+    STEM(machine_learning),
+    OTHER(business_ethics),
+    OTHER(clinical_knowledge),
+    OTHER(college_medicine),
+    OTHER(global_facts),
+    OTHER(human_aging),
+    OTHER(management),
+    OTHER(marketing),
+    OTHER(medical_genetics),
+    OTHER(miscellaneous),
+    OTHER(nutrition),
+    OTHER(professional_accounting),
+    OTHER(professional_medicine),
+    OTHER(virology),
+    SOCIAL(econometrics),
+    SOCIAL(high_school_geography),
+    SOCIAL(high_school_government_and_politics),
+    SOCIAL(high_school_macroeconomics),
+    SOCIAL(high_school_microeconomics),
+    SOCIAL(high_school_psychology),
+    SOCIAL(human_sexuality),
+    SOCIAL(professional_psychology),
+    SOCIAL(public_relations),
+    SOCIAL(security_studies),
+    SOCIAL(sociology),
+    SOCIAL(us_foreign_policy),
+    HUMANITIES(formal_logic),
+    HUMANITIES(high_school_european_history),
+    HUMANITIES(high_school_us_history),
+    HUMANITIES(high_school_world_history),
+    HUMANITIES(international_law),
+    HUMANITIES(jurisprudence),
+    HUMANITIES(logical_fallacies),
+    HUMANITIES(moral_disputes),
+    HUMANITIES(moral_scenarios),
+    HUMANITIES(philosophy),
+    HUMANITIES(prehistory),
+    HUMANITIES(professional_law),
+    HUMANITIES(world_religions),
+};
 
 enum { n_kinds = sizeof kinds / sizeof kinds[0] };
 
