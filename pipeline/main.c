@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pipeline/doctor.h"
 #include "pipeline/inspect.h"
@@ -33,8 +34,7 @@ static int run(const lrp_options *options, int argc, char **argv) {
   return lrp_status_exit_code(st);
 }
 
-/* Without MPI, the launchers' variables tell which process this is: a wrong command line is said
- * once, not by every process rank. */
+/* Without MPI, the launchers' variables tell which process this is. */
 static bool is_first_process(void) {
   static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -42,6 +42,17 @@ static bool is_first_process(void) {
     if (rank) return strcmp(rank, "0") == 0;
   }
   return true;
+}
+
+/* A wrong command line is said once, not by every process rank; the others give the first the time
+ * to speak, because mpirun ends them all when one has failed. */
+static void report(lrp_status st) {
+  const unsigned patience_s = 2;
+  if (is_first_process()) {
+    lrp_report_failure(st, MPI_COMM_NULL);
+  } else {
+    sleep(patience_s);
+  }
 }
 
 static lrp_status command(const lrp_options *options) {
@@ -87,7 +98,7 @@ int main(int argc, char **argv) {
     return code;
   }
   if (st == LRP_OK) st = command(&options);
-  if (st != LRP_OK && is_first_process()) lrp_report_failure(st, MPI_COMM_NULL);
+  if (st != LRP_OK) report(st);
   lrp_options_free(&options);
   return lrp_status_exit_code(st);
 }

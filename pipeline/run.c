@@ -15,8 +15,9 @@
 #include "pipeline/provenance.h"
 #include "pipeline/report.h"
 
-/* Process ranks outlive a killed mpirun by seconds: wait for them before saying "locked". */
-static const double lock_wait_s = 30.0;
+/* Before saying "locked": process ranks outlive a killed mpirun by seconds, and a run that died on
+ * another host is known to be dead after a minute. A batch job may start earlier than that. */
+static const double lock_wait_s = 75.0;
 
 /* What a run holds from its start to its end. */
 typedef struct {

@@ -16,7 +16,9 @@ import markdown
 ROOT = os.environ["LRP_SOURCE"]
 LRPIPE = os.environ["LRPIPE_BINARY"]
 SYNTH_MODEL = os.environ["SYNTH_MODEL"]
-MAN_PAGE = os.environ["LRP_MAN_PAGE"]
+BUILD = os.environ["LRP_BUILD"]
+CMAKE = os.environ["CMAKE"]
+MAN_PAGE = os.path.join(BUILD, "lrpipe.1")
 PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "docs", "*.md")))
 TIMEOUT_S = 300
@@ -269,6 +271,20 @@ class Manual(unittest.TestCase):
             self.assertRegex(shown, rf"(?m)^{section}$")
 
 
+class Installing(unittest.TestCase):
+    def test_what_is_installed(self):
+        with tempfile.TemporaryDirectory(prefix="lrpipe-install-") as prefix:
+            subprocess.run([CMAKE, "--install", BUILD, "--prefix", prefix], check=True,
+                           stdout=subprocess.DEVNULL)
+            version = subprocess.run([os.path.join(prefix, "bin", "lrpipe"), "--version"], text=True,
+                                     check=True, env=environment(), stdout=subprocess.PIPE).stdout
+            self.assertEqual(version, lrpipe("--version"))
+            for name in ("man/man1/lrpipe.1", "bash-completion/completions/lrpipe",
+                         "doc/lrpipe/README.md", "doc/lrpipe/docs/index.md",
+                         "doc/lrpipe/slurm/lrpipe.sbatch", "doc/lrpipe/jobs/demo.yaml"):
+                self.assertTrue(os.path.isfile(os.path.join(prefix, "share", name)), name)
+
+
 class Completion(unittest.TestCase):
     def complete(self, *words):
         """What bash offers for the last word."""
@@ -284,7 +300,7 @@ class Completion(unittest.TestCase):
         for word in ("plan", "doctor", "demo.yaml"):
             self.assertIn(word, offered)
         self.assertEqual(self.complete("in"), ["inspect"])
-        self.assertEqual(self.complete("plan", "dem"), ["demo", "demo.yaml"])
+        self.assertEqual(sorted(self.complete("plan", "dem")), ["demo", "demo.yaml"])
 
     def test_options_of_the_command(self):
         self.assertIn("--max-time", self.complete("--m"))

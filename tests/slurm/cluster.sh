@@ -2,6 +2,7 @@
 # Two hosts as network namespaces on a bridge, with a Slurm of their own; sourced by run.sh.
 # Everything lives below $work and in the namespaces $hosts; nothing of the machine is changed.
 
+# shellcheck disable=SC2154 # work is run.sh's
 bridge=lrpbr
 network=10.213.77
 hosts=(lrph1 lrph2)
@@ -9,6 +10,8 @@ controller_port=16871
 daemons=() # process ids of what runs outside of the namespaces
 
 address() { echo "$network.1${1#lrph}"; }
+
+may_make_hosts() { ip netns add "${hosts[0]}" 2>/dev/null && ip netns del "${hosts[0]}"; }
 
 hosts_up() {
   ip link add $bridge type bridge && ip addr add $network.1/24 dev $bridge || return
@@ -42,6 +45,7 @@ hosts_down() {
 
 # Runs a command in the namespace of a host, under that host's name.
 on_host() {
+  # shellcheck disable=SC2016 # the inner shell expands it
   ip netns exec "$1" unshare --uts --ipc bash -c 'hostname "$0"; exec "$@"' "$@"
 }
 
@@ -89,9 +93,9 @@ END
 }
 
 node_up() {
-  # What a killed node leaves behind: the step of the same number would fail with "address in use".
+  # What a killed node leaves behind: a step of the same number would fail, "File exists".
+  rm -rf "$work/$1"/{pmix.*,stepd.slurm.pmix.*,tmp}
   mkdir -p "$work/$1/tmp"
-  rm -rf "$work/$1"/{stepd.slurm.pmix.*,tmp/spmix_appdir_*}
   on_host "$1" slurmd -D -N "$1" >"$work/log/$1.out" 2>&1 &
 }
 
