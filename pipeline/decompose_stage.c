@@ -64,10 +64,24 @@ static lrp_status do_grid(lrp_store *store, int i, MPI_Comm group) {
   return lrp_agree(st, group);
 }
 
-/* Whether unit i may begin; process rank 0 of the group decides for it. Collective over group. */
-static lrp_status may_begin(lrp_control *control, const lrp_unit *unit, MPI_Comm group) {
+/* Unit i by group, if there is time for it: process rank 0 of the group decides. Collective over
+ * group. */
+static lrp_status take_grid_unit(lrp_store *store, int i, MPI_Comm group, lrp_control *control) {
+  const lrp_unit *unit = &store->study->plan.units[i];
+  const double start = MPI_Wtime();
+  lrp_status st = LRP_OK;
+  int size;
+
+  MPI_Comm_size(group, &size);
+  const double cost = unit->cost / size; /* predictions are of one process rank's time */
   lrp_watch_phase(control->watch, "decompose %s over a grid", unit->name);
-  return lrp_agree(is_leader(group) ? lrp_stop_check(control->stop, unit->cost) : LRP_OK, group);
+  if (is_leader(group)) st = lrp_stop_check(control->stop, cost);
+  st = lrp_agree(st, group);
+  if (st == LRP_OK) st = do_grid(store, i, group);
+  if (st != LRP_OK) return st;
+  lrp_stop_learn(control->stop, cost, MPI_Wtime() - start);
+  if (is_leader(group)) lrp_progress_advance(control->progress, 1);
+  return LRP_OK;
 }
 
 static lrp_status grid_units(lrp_store *store, const lrp_topology *topo, const lrp_partition *part,
@@ -81,10 +95,9 @@ static lrp_status grid_units(lrp_store *store, const lrp_topology *topo, const l
   for (int j = 0; member && st == LRP_OK && j < store->study->plan.n_units; j++) {
     const int i = part->order[j];
     if (part->owner[i] != mine || lrp_store_done(store, i, NULL)) continue;
-    st = may_begin(control, &store->study->plan.units[i], group);
-    if (st == LRP_OK) st = do_grid(store, i, group);
-    if (st == LRP_OK && is_leader(group)) lrp_progress_advance(control->progress, 1);
+    st = take_grid_unit(store, i, group, control);
   }
+  if (st > LRP_STOPPED) lrp_stop_abandon(control->stop);
   if (member) MPI_Comm_free(&group);
   lrp_watch_wait(control->watch, "decompose: wait for the other grids");
   return lrp_agree(st, topo->comm);
@@ -147,8 +160,8 @@ static void learn(const lrp_store *store, lrp_stop *stop, int threads) {
   lrp_stop_stage(stop, 1.0 / (flops_per_thread * threads));
   for (int i = 0; i < plan->n_units; i++) {
     lrp_unit_record record;
-    if (!lrp_store_done(store, i, &record) || record.process_ranks != 1) continue;
-    lrp_stop_learn(stop, plan->units[i].cost, record.seconds);
+    if (!lrp_store_done(store, i, &record)) continue;
+    lrp_stop_learn(stop, plan->units[i].cost / record.process_ranks, record.seconds);
   }
 }
 

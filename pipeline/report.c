@@ -1,9 +1,11 @@
 #include "pipeline/report.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/base/file.h"
 #include "kernels/log.h"
@@ -229,10 +231,22 @@ static lrp_status write_named(const lrp_study *study, const lrp_store *store, co
   return st;
 }
 
+/* tradeoff.json says that a report is whole: it must not outlive the start of the next one. */
+static lrp_status remove_tradeoff(const lrp_study *study) {
+  char *path = lrp_path_join(study->job.output, "tradeoff.json");
+  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
+  if (path && unlink(path) != 0 && errno != ENOENT) {
+    st = lrp_fail_errno(path, "remove", LRP_OK, LRP_ERR_IO);
+  }
+  free(path);
+  return st;
+}
+
 lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scorebook *book,
                             const json_t *provenance) {
   json_t *rows = json_array();
   lrp_status st = rows ? LRP_OK : lrp_fail_memory(0, "the report");
+  if (st == LRP_OK) st = remove_tradeoff(study);
   if (st == LRP_OK) st = write_named(study, store, "tensors.csv", NULL, NULL);
   for (int c = 0; st == LRP_OK && c < study->plan.n_configurations; c++) {
     st = add_row(study, book, c, provenance, rows);

@@ -95,6 +95,7 @@ static bool all_scored(const run_state *run) {
 
 static lrp_status decompose(run_state *run) {
   const lrp_topology *topo = &run->topo;
+  lrp_watch_phase(run->control.watch, "open the factors");
   lrp_status st = lrp_store_open(&run->study, topo, run->provenance,
                                  lrp_progress_attempt(run->control.progress), &run->store);
   if (st != LRP_OK) return st;
@@ -109,6 +110,7 @@ static lrp_status decompose(run_state *run) {
 
 static lrp_status evaluate(run_state *run) {
   const lrp_topology *topo = &run->topo;
+  lrp_watch_phase(run->control.watch, "open the evaluation");
   lrp_status st = lrp_scorebook_open(&run->study, topo, run->provenance,
                                      lrp_progress_attempt(run->control.progress), &run->book);
   if (st != LRP_OK) return st;
@@ -121,6 +123,7 @@ static lrp_status evaluate(run_state *run) {
 /* Write the report where anything is new, a file is missing, or the job was another. Collective. */
 static lrp_status report(run_state *run) {
   const lrp_topology *topo = &run->topo;
+  lrp_watch_phase(run->control.watch, "report");
   lrp_status st = LRP_OK;
   if (topo->me == 0) {
     const bool current = lrp_report_is_current(&run->study);

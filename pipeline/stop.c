@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +34,7 @@ struct lrp_stop {
   double cost, seconds; /* measured in this stage: sums */
   double last_look;     /* at the files */
   bool file_seen;       /* STOP */
-  bool failed;          /* another process rank has failed */
+  bool failed;          /* another process rank has failed or was told to stop */
   int checkpoints_met;  /* signals dealt with */
 };
 
@@ -54,9 +55,10 @@ bool lrp_parse_duration(const char *text, double *seconds) {
   char *end;
   int fields = 0;
 
-  if (*text < '0' || *text > '9') return false;
+  if (*text < '0' || *text > '9' || text[strspn(text, "0123456789.:-")]) return false;
   double value = strtod(text, &end);
-  if (*end == '-') {
+  const bool has_days = *end == '-';
+  if (has_days) {
     days = value;
     text = end + 1;
     if (*text < '0' || *text > '9') return false;
@@ -69,7 +71,7 @@ bool lrp_parse_duration(const char *text, double *seconds) {
     if (*text < '0' || *text > '9') return false;
     value = strtod(text, &end);
   }
-  if (*end != '\0' || (days > 0.0 && fields != 3)) return false;
+  if (*end != '\0' || (has_days && fields != 3)) return false;
   *seconds = 86400.0 * days + total;
   return isfinite(*seconds);
 }
@@ -123,8 +125,10 @@ lrp_status lrp_stop_create(const char *output, double max_time_s, double start,
 void lrp_stop_destroy(lrp_stop **out) {
   lrp_stop *stop = *out;
   if (!stop) return;
-  if (stop->me == 0 && stop->reason == by_file) unlink(stop->stop_file);
-  if (stop->me == 0) unlink(stop->failed_file);
+  if (stop->me == 0) {
+    unlink(stop->stop_file); /* it was for this run, however it ended */
+    unlink(stop->failed_file);
+  }
   free_paths(stop);
   free(stop);
   *out = NULL;
@@ -158,10 +162,15 @@ lrp_status lrp_stop_check(lrp_stop *stop, double cost) {
   const double now = MPI_Wtime();
   if (stop_signal) {
     stop->reason = by_signal;
+    lrp_stop_abandon(stop); /* it may have come to this process rank alone */
     return lrp_fail(LRP_STOPPED, "stopped early by signal USR2; run the same command again");
   }
   look(stop, now);
-  if (stop->failed) return lrp_fail(LRP_STOPPED, "another process rank has failed");
+  if (stop->failed) {
+    return lrp_fail(LRP_STOPPED,
+                    "stopped early because another process rank was stopped; run the same command "
+                    "again");
+  }
   if (stop->file_seen) {
     stop->reason = by_file;
     return lrp_fail(LRP_STOPPED, "stopped early by the file %s; run the same command again",

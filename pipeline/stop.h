@@ -1,9 +1,9 @@
 /** @file pipeline/stop.h
  *  Ending in time: signals, the file OUT/STOP, and the time limit.
  *
- *  USR2, OUT/STOP, or a limit that the next piece of work would pass: finish what is being
- * computed, store it, exit with 75. USR1: bring everything to disk and go on. TERM and INT keep
- * their default action: what is committed is safe. */
+ *  USR2 to any process rank, OUT/STOP, or a limit that the next piece of work would pass: finish
+ *  what is being computed, store it, exit with 75. USR1: bring everything to disk and go on. TERM
+ *  and INT keep their default action: what is committed is safe. */
 #ifndef LRP_PIPELINE_STOP_H
 #define LRP_PIPELINE_STOP_H
 
@@ -24,8 +24,8 @@ typedef struct lrp_stop lrp_stop;
 lrp_status lrp_stop_create(const char *output, double max_time_s, double start,
                            const lrp_topology *topo, lrp_stop **stop);
 
-/** Accepts NULL; sets *stop to NULL. Call it while the lock is held, after lrp_stop_reason: if that
- * was "file", process rank 0 removes STOP, and the same command goes on. Local. */
+/** Accepts NULL; sets *stop to NULL. Call it while the lock is held: process rank 0 removes the
+ * file STOP, which was for this run; the same command then goes on. Local. */
 void lrp_stop_destroy(lrp_stop **stop);
 
 /** A stage begins, in which a unit of cost takes about seconds_per_cost until measured. Local. */
@@ -38,12 +38,8 @@ void lrp_stop_learn(lrp_stop *stop, double cost, double seconds);
  *  the next collective call. @return LRP_OK, or LRP_STOPPED with the reason as its message */
 lrp_status lrp_stop_check(lrp_stop *stop, double cost);
 
-/** This process rank has failed: those of other nodes stop at their next lrp_stop_check, too, so
- * that the failure is reported now and not when all other work is done. Local. */
-void lrp_stop_abandon(lrp_stop *stop);
-
-/** This process rank has failed: the others stop at their next lrp_stop_check, on other nodes, too,
- * so that the failure is reported now and not when all other work is done. Local. */
+/** This process rank has failed or was told to stop: the others stop at their next lrp_stop_check,
+ *  on other nodes, too, and not when all other work is done. Local. */
 void lrp_stop_abandon(lrp_stop *stop);
 
 /** Why lrp_stop_check refused: "time", "signal" or "file"; where process ranks differ, the last of

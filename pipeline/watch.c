@@ -68,7 +68,7 @@ static void look(lrp_watch *w) {
     }
   }
   w->deadlock = all_wait && !moved ? w->deadlock + 1 : 0;
-  if (w->deadlock > w->limit) {
+  if (w->deadlock > w->limit && w->node_rank == 0) {
     give_up(
         "process rank %d on %s and all others wait for each other for %lld s in phase: %s; "
         "please report this",

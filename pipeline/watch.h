@@ -5,8 +5,11 @@
  *  another's count stand still for the limit says which process rank of which host it is, and what
  *  it was doing, and ends the process with the exit code of LRP_ERR_BUG; mpirun (srun with
  *  --kill-on-bad-exit) then ends the job. It counts its own seconds, so a host that was suspended
- * as a whole is not taken for frozen. If all process ranks of a run on one node wait for each other
- *  for that long, that is said, too. */
+ *  as a whole is not taken for frozen. If all process ranks of a run on one node wait for each
+ *  other for that long, that is said, too.
+ *
+ *  What it cannot see: a process rank that lives but never ends its piece of work (a hanging file
+ *  system, a library that loops), and one that is frozen alone on its node. */
 #ifndef LRP_PIPELINE_WATCH_H
 #define LRP_PIPELINE_WATCH_H
 
