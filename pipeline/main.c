@@ -1,5 +1,6 @@
 /** @file pipeline/main.c
  *  Parse options, run, exit code; nothing else. */
+#include <errno.h>
 #include <mpi.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -98,6 +99,10 @@ int main(int argc, char **argv) {
     return code;
   }
   if (st == LRP_OK) st = command(&options);
+  if (st == LRP_OK && fflush(stdout) != 0 &&
+      errno != EPIPE) { /* lrpipe inspect OUT | head is fine */
+    st = lrp_fail_errno("standard output", "write", LRP_ERR_IO, LRP_ERR_IO);
+  }
   if (st != LRP_OK) report(st);
   lrp_options_free(&options);
   return lrp_status_exit_code(st);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -343,6 +344,30 @@ static lrp_status create_seal_table(builder *b) {
   return st;
 }
 
+/* HDF5 cannot close a file whose last writes fail, and then stumbles over it when the process ends.
+ * So write everything out first; if that or anything before it failed, let the rest go to memory:
+ * the partial file is removed anyway. */
+static void divert(const builder *b) {
+  int *fd = NULL;
+  const int memory = memfd_create("lrpipe", MFD_CLOEXEC);
+  if (memory < 0) return;
+  if (H5Fget_vfd_handle(b->file, H5P_DEFAULT, (void **)&fd) >= 0) dup2(memory, *fd);
+  close(memory);
+}
+
+static lrp_status close_file(builder *b, lrp_status st) {
+  if (b->file < 0) return st;
+  if (st == LRP_OK && H5Fflush(b->file, H5F_SCOPE_LOCAL) < 0) {
+    st = lrp_h5_fail(LRP_ERR_CREATE, b->path, "write", "the HDF5 file");
+  }
+  if (st != LRP_OK) divert(b);
+  if (H5Fclose(b->file) < 0 && st == LRP_OK) {
+    st = lrp_h5_fail(LRP_ERR_CREATE, b->path, "write", "the HDF5 file");
+  }
+  b->file = H5I_INVALID_HID;
+  return st;
+}
+
 static lrp_status build(builder *b) {
   lrp_status st = create_file(b);
 
@@ -352,11 +377,7 @@ static lrp_status build(builder *b) {
   if (st == LRP_OK) st = create_seal_table(b);
   if (st == LRP_OK) st = create_journal(b);
   if (st == LRP_OK) st = create_datasets(b);
-  if (b->file >= 0 && H5Fclose(b->file) < 0 && st == LRP_OK) {
-    st = lrp_h5_fail(LRP_ERR_CREATE, b->path, "write", "the HDF5 file");
-  }
-  b->file = H5I_INVALID_HID;
-  return st;
+  return close_file(b, st);
 }
 
 /* ---- From nothing to its name ---------------------------------------------------------------- */
