@@ -54,14 +54,9 @@ enum {
   n_examples = sizeof examples / sizeof *examples
 };
 
-static lrp_status finish(void) {
-  if (fflush(stdout) != 0) return lrp_fail(LRP_ERR_IO, "standard output: cannot be written");
-  return LRP_OK;
-}
-
 lrp_status lrp_manual_keys(void) {
   lrp_job_print_reference();
-  return finish();
+  return LRP_OK;
 }
 
 /* ---- roff ---- */
@@ -247,7 +242,7 @@ lrp_status lrp_manual_page(void) {
   put_exit_codes();
   put_entries("EXAMPLES", examples, n_examples);
   puts(".SH SEE ALSO\n.BR mpirun (1),\n.BR sbatch (1),\n.BR h5dump (1)");
-  return finish();
+  return LRP_OK;
 }
 
 /* ---- completion ---- */
@@ -313,5 +308,5 @@ lrp_status lrp_manual_completion(void) {
   puts("    compopt -o filenames 2>/dev/null");
   puts("    mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen $operand -- \"$cur\")");
   puts("  fi\n}\ncomplete -F _lrpipe lrpipe");
-  return finish();
+  return LRP_OK;
 }

@@ -144,7 +144,6 @@ lrp_status lrp_show_plan(const lrp_options *options) {
   if (st == LRP_OK) {
     show_resources(&o);
     show_evaluation(&o);
-    if (fflush(stdout) != 0) st = lrp_fail(LRP_ERR_IO, "standard output: cannot be written");
   }
   lrp_outlook_close(&o);
   return st;

@@ -87,6 +87,5 @@ lrp_status lrp_space(const lrp_options *options) {
   print_tensors(&config, method_of(options));
   if (options->layers) print_configuration(&config, method_of(options), &plan);
   lrp_plan_free(&plan);
-  if (fflush(stdout) != 0) return lrp_fail(LRP_ERR_IO, "standard output: cannot be written");
   return LRP_OK;
 }
