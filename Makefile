@@ -1,6 +1,6 @@
 # Short names for the few commands that people type; CMake does the work.
 
-.PHONY: all demo test debug-test format clean deps help
+.PHONY: all demo test debug-test slurm-test format clean deps help
 .DEFAULT_GOAL := all
 
 jobs := $(shell nproc)
@@ -17,6 +17,7 @@ help:
 	@echo "make demo        build it and run a small study with two process ranks"
 	@echo "make test        build with warnings as errors and run all tests"
 	@echo "make debug-test  the same with AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make slurm-test  as root: a Slurm cluster of two network namespaces, ten minutes or more"
 	@echo "make deps        check for the Debian packages that are needed; root installs them"
 	@echo "make format      lay out the source with clang-format"
 	@echo "make clean       remove build/"
@@ -47,6 +48,12 @@ debug-test: deps
 	cmake --preset debug
 	cmake --build --preset debug -j$(jobs)
 	ctest --preset debug
+
+# Exit code 77: skipped, with the reason.
+slurm-test: deps
+	cmake --preset release
+	cmake --build --preset release -j$(jobs) --target lrpipe synth_model
+	tests/slurm/run.sh build/release || test $$? -eq 77
 
 format:
 	find kernels io pipeline tests -name '*.[ch]' -exec clang-format -i {} +

@@ -256,10 +256,10 @@ lrp_status lrp_job_write(const lrp_job *job, char **text) {
   int failed;
 
   *text = NULL;
-  if (!out) return lrp_fail_memory(0, "the resolved job");
+  if (!out) return lrp_fail_memory(BUFSIZ, "the resolved job");
   write_job(out, job);
   failed = ferror(out);
-  if (fclose(out) != 0 || failed) {
+  if (fclose(out) != 0 || failed || !buffer) { /* fclose may lose the text and return 0 */
     free(buffer);
     return lrp_fail_memory(size, "the resolved job");
   }

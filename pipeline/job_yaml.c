@@ -92,7 +92,10 @@ static lrp_status check_characters(const lrp_yaml *y, const char *text, size_t s
 static lrp_status fail_parser(const lrp_yaml *y, const yaml_parser_t *parser) {
   char message[256];
 
-  if (parser->error == YAML_MEMORY_ERROR) return lrp_fail_memory(0, "the parser of the job");
+  /* No error at all: the loader has no word for its own memory. */
+  if (parser->error == YAML_MEMORY_ERROR || parser->error == YAML_NO_ERROR) {
+    return lrp_fail_memory(sizeof *parser, "the parser of the job");
+  }
   snprintf(message, sizeof message, "not valid YAML: %s",
            parser->problem ? parser->problem : "unknown problem");
   if (parser->error == YAML_READER_ERROR) return fail_mark(y, parser->mark, message);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 
 char *lrp_ledgers_path(const char *output, const char *stem, int i) {
   char name[64];
@@ -86,7 +87,7 @@ static lrp_status create(const char *path, lrp_ledger_plan *plan, const json_t *
                          const json_t *provenance, const char *job) {
   char *covers_text = json_dumps(covers, JSON_COMPACT | JSON_SORT_KEYS);
   char *provenance_text = json_dumps(provenance, JSON_INDENT(2));
-  lrp_status st = LRP_OK;
+  lrp_status st = lrp_json_checked(LRP_OK); /* before it is written for ever */
   if (!covers_text || !provenance_text) st = lrp_fail_memory(0, "the notes of a ledger");
   if (st == LRP_OK) {
     const lrp_ledger_note notes[] = {
@@ -141,6 +142,6 @@ lrp_status lrp_ledgers_note(lrp_ledger *ledger, const char *name, json_t **value
   if (json_is_object(*value)) return LRP_OK;
   json_decref(*value);
   *value = NULL;
-  return lrp_fail(LRP_ERR_DATA, "a ledger's note /plan/%s is not a JSON object: %s", name,
-                  error.text);
+  return lrp_json_checked(lrp_fail(
+      LRP_ERR_DATA, "a ledger's note /plan/%s is not a JSON object: %s", name, error.text));
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/base/json_memory.h"
 #include "pipeline/doctor.h"
 #include "pipeline/inspect.h"
 #include "pipeline/manual.h"
@@ -92,6 +93,7 @@ int main(int argc, char **argv) {
 
   lrp_stop_install();       /* first: mpirun may forward a signal at any moment */
   signal(SIGPIPE, SIG_IGN); /* a closed stdout does not end a run */
+  lrp_json_memory_init();
   lrp_status st = lrp_options_parse(argc, argv, &options);
   if (st == LRP_OK && (options.command == LRP_CMD_RUN || options.command == LRP_CMD_DOCTOR)) {
     const int code = run(&options, argc, argv);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 
 enum { progress_bytes_max = 1 << 16 };
 static const double write_every_s = 2.0;
@@ -55,6 +56,7 @@ static void write_state(lrp_progress *p, const char *state) {
   char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
   p->status = text ? lrp_file_write(p->path, text, strlen(text))
                    : lrp_fail_memory(progress_bytes_max, "progress.json");
+  p->status = lrp_json_checked(p->status);
   p->last_write = MPI_Wtime();
   free(text);
   json_decref(o);

@@ -15,10 +15,13 @@ char *lrp_text_format(const char *fmt, ...) {
   va_list ap;
 
   va_start(ap, fmt);
-  const int length = vasprintf(&text, fmt, ap);
+  int length = vasprintf(&text, fmt, ap);
   va_end(ap);
   if (length >= 0) return text;
-  lrp_fail(LRP_ERR_MEM, "out of memory: text of a benchmark (%.40s)", fmt);
+  va_start(ap, fmt);
+  length = vsnprintf(NULL, 0, fmt, ap);
+  va_end(ap);
+  lrp_fail_memory((size_t)length + 1, "text of a benchmark");
   return NULL;
 }
 

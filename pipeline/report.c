@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 #include "kernels/log.h"
 #include "pipeline/metrics.h"
 #include "pipeline/results.h"
@@ -172,6 +173,7 @@ static lrp_status add_row(const lrp_study *study, lrp_scorebook *book, int c,
   json_object_update(row, shown);
   if (metrics) json_object_update(row, metrics);
   json_array_append_new(rows, row);
+  st = lrp_json_checked(st); /* a column that is missing has no other sign */
   json_decref(metrics);
   json_decref(shown);
   if (scores) scores_free(scores, study->n_tasks);
@@ -253,6 +255,7 @@ lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scoreb
   }
   json_t *all = json_pack("{s:O, s:O}", "configurations", rows, "provenance", provenance);
   if (st == LRP_OK && !all) st = lrp_fail_memory(0, "the report");
+  st = lrp_json_checked(st);
   if (st == LRP_OK) st = write_named(study, store, "tradeoff.csv", rows, NULL);
   if (st == LRP_OK) st = write_named(study, store, "tradeoff.json", NULL, all);
   json_decref(all);
@@ -260,39 +263,43 @@ lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scoreb
   return st;
 }
 
-static bool file_is_there(const char *dir, const char *name) {
+/* *there stays true only if dir has name. */
+static lrp_status also_there(const char *dir, const char *name, bool *there) {
   char *path = lrp_path_join(dir, name);
-  const bool there = path && lrp_file_exists(path);
+  if (!path) return LRP_ERR_MEM;
+  *there = *there && lrp_file_exists(path);
   free(path);
-  return there;
+  return LRP_OK;
 }
 
 /* Whether tradeoff.json, which is written last, was written for this very job. */
-static bool is_of_job(const lrp_study *study) {
+static lrp_status is_of_job(const lrp_study *study, bool *same) {
   char *path = lrp_path_join(study->job.output, "tradeoff.json");
-  json_t *all = path ? json_load_file(path, 0, NULL) : NULL;
+  if (!path) return LRP_ERR_MEM;
+  json_t *all = json_load_file(path, 0, NULL);
   const char *job = json_string_value(json_object_get(json_object_get(all, "provenance"), "job"));
-  const bool same = job && strcmp(job, study->job_yaml) == 0;
+  *same = job && strcmp(job, study->job_yaml) == 0;
   json_decref(all);
   free(path);
-  return same;
+  return lrp_json_checked(LRP_OK);
 }
 
-bool lrp_report_is_current(const lrp_study *study) {
+lrp_status lrp_report_is_current(const lrp_study *study, bool *current) {
   const char *out = study->job.output;
-  bool there =
-      file_is_there(out, "tensors.csv") && file_is_there(out, "tradeoff.csv") && is_of_job(study);
-  for (int c = 0; there && study->n_tasks > 0 && c < study->plan.n_configurations; c++) {
+  lrp_status st = is_of_job(study, current);
+  if (st == LRP_OK) st = also_there(out, "tensors.csv", current);
+  if (st == LRP_OK) st = also_there(out, "tradeoff.csv", current);
+  for (int c = 0; study->n_tasks > 0 && c < study->plan.n_configurations; c++) {
     char name[256];
     const char *configuration = study->plan.configurations[c].name;
     snprintf(name, sizeof name, "%s/results.json", configuration);
-    there = file_is_there(out, name);
-    for (int t = 0; there && t < study->n_tasks; t++) {
+    if (st == LRP_OK) st = also_there(out, name, current);
+    for (int t = 0; st == LRP_OK && *current && t < study->n_tasks; t++) {
       snprintf(name, sizeof name, "%s/samples_%s.jsonl", configuration, study->tasks[t].kind->name);
-      there = file_is_there(out, name);
+      st = also_there(out, name, current);
     }
   }
-  return there;
+  return st;
 }
 
 /* Columns of the printed table: everything but standard errors and acc_bytes. */
@@ -336,8 +343,9 @@ lrp_status lrp_report_print(const char *output) {
   if (st == LRP_OK) {
     all = json_loadb(text, size, 0, NULL);
     const json_t *rows = json_object_get(all, "configurations");
-    if (!json_is_array(rows))
-      st = lrp_fail(LRP_ERR_DATA, "%s: is damaged; run the job again", path);
+    if (!json_is_array(rows)) {
+      st = lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s: is damaged; run the job again", path));
+    }
     if (json_array_size(rows) > 0) print_row(json_array_get(rows, 0), true);
     json_array_foreach(rows, i, row) print_row(row, false);
   }

@@ -5,6 +5,7 @@
 #define LRP_PIPELINE_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "pipeline/scorebook.h"
 #include "pipeline/store.h"
@@ -16,8 +17,8 @@
 lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scorebook *book,
                             const json_t *provenance);
 
-/** Whether these files are there and of this very job. Local. */
-bool lrp_report_is_current(const lrp_study *study);
+/** Whether these files are there and of this very job. Local. @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_report_is_current(const lrp_study *study, bool *current);
 
 /** Print the trade-off table of the output directory to stdout, from tradeoff.json. Local. */
 lrp_status lrp_report_print(const char *output);

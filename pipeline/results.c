@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 #include "pipeline/python_json.h"
 
 /* Every function that makes a value returns NULL when out of memory; a container that is offered
@@ -273,7 +274,7 @@ static json_t *make_results(const lrp_results_info *info, const lrp_scores *scor
     if (!sections[i].of_task && info->n_groups == 0) continue; /* as the harness */
     ok = set(root, sections[i].name, section(&sections[i], info, scores, n_scores));
   }
-  if (ok && set_run(root, info)) return root;
+  if (ok && set_run(root, info) && lrp_json_checked(LRP_OK) == LRP_OK) return root;
   json_decref(root);
   lrp_fail(LRP_ERR_MEM, "out of memory: results of configuration %s", info->configuration);
   return NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 #include "io/ledger/lock.h"
 #include "kernels/log.h"
 #include "kernels/threads.h"
@@ -126,8 +127,9 @@ static lrp_status report(run_state *run) {
   lrp_watch_phase(run->control.watch, "report");
   lrp_status st = LRP_OK;
   if (topo->me == 0) {
-    const bool current = lrp_report_is_current(&run->study);
-    if (run->worked || !current) {
+    bool current = false;
+    if (!run->worked) st = lrp_report_is_current(&run->study, &current);
+    if (st == LRP_OK && !current) {
       run->worked = true;
       st = lrp_report_write(&run->study, &run->store, run->evaluates ? &run->book : NULL,
                             run->provenance);
@@ -179,16 +181,20 @@ static lrp_status close_run(run_state *run, lrp_status st) {
   return worse(st, closed);
 }
 
-static void say_result(const run_state *run, lrp_status st) {
+/* The table and the last line on stdout. Collective. */
+static lrp_status say_result(const run_state *run) {
   const char *output = run->study.job.output;
-  if (run->topo.me != 0 || st != LRP_OK) return;
-  if (run->worked) {
-    lrp_report_print(output);
+  lrp_status st = LRP_OK;
+  if (run->topo.me == 0 && run->worked) {
+    st = lrp_report_print(output);
     printf("complete: %s (tradeoff.csv, tensors.csv, <configuration>/results.json)\n", output);
-  } else {
+  } else if (run->topo.me == 0) {
     printf("already complete: %s\n", output);
   }
   fflush(stdout);
+  st = lrp_agree(st, run->topo.comm);
+  if (st != LRP_OK) lrp_report_failure(st, run->topo.comm);
+  return st;
 }
 
 lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **argv) {
@@ -206,7 +212,7 @@ lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **a
     run.evaluates = run.study.n_tasks > 0;
     run.provenance = lrp_provenance(&run.study, &run.topo, argc, argv);
     if (!run.provenance) st = lrp_fail_memory(0, "the provenance");
-    st = lrp_agree(st, comm);
+    st = lrp_agree(lrp_json_checked(st), comm);
   }
   if (st == LRP_OK) {
     st = open_output(&run, options->max_time_s, start);
@@ -216,7 +222,7 @@ lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **a
     }
   }
   st = close_run(&run, st);
-  say_result(&run, st);
+  if (st == LRP_OK) st = say_result(&run);
   lrp_watch_stop(&run.control.watch);
   json_decref(run.provenance);
   lrp_study_close(&run.study);

@@ -29,13 +29,13 @@ static lrp_status hash_doc(const json_t *doc, char hex[hex_size]) {
   char *text = NULL;
   size_t size = 0;
   FILE *stream = open_memstream(&text, &size);
-  if (!stream) return lrp_fail(LRP_ERR_MEM, "out of memory: text of a document");
+  if (!stream) return lrp_fail_memory(BUFSIZ, "text of a document");
 
   lrp_python_json(stream, doc, 2);
   bool failed = ferror(stream) != 0;
   failed = fclose(stream) != 0 || failed || !text; /* fclose may lose the text and return 0 */
-  const lrp_status st = failed ? lrp_fail(LRP_ERR_MEM, "out of memory: text of a document")
-                               : sha256_hex(text, size, hex);
+  const lrp_status st =
+      failed ? lrp_fail_memory(size, "text of a document") : sha256_hex(text, size, hex);
   free(text);
   return st;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/base/json_memory.h"
 #include "kernels/log.h"
 #include "pipeline/protocol.h"
 
@@ -25,7 +26,7 @@ static char *part_path(const lrp_study *study, const lrp_pair *pair, int part) {
                study->tasks[pair->task].kind->name, part_names[part]) >= 0) {
     return path;
   }
-  lrp_fail_memory(0, "a dataset path");
+  lrp_fail_memory(strlen(study->tasks[pair->task].kind->name), "a dataset path");
   return NULL;
 }
 
@@ -102,7 +103,7 @@ static lrp_status add_block(score_plan *p, const lrp_study *study, const lrp_pai
   if (asprintf(&unit->name, "%s/%s/%lld+%lld", study->plan.configurations[pair->configuration].name,
                study->tasks[pair->task].kind->name, (long long)b->first, (long long)b->n) < 0) {
     unit->name = NULL;
-    return lrp_fail_memory(0, "the plan of the evaluation");
+    return lrp_fail_memory(sizeof *unit, "the plan of the evaluation");
   }
   for (int part = 0; part < parts; part++) {
     p->extents[p->plan.n_extents++] =
@@ -187,7 +188,7 @@ static lrp_status adopt(lrp_scorebook *book, int l) {
   if (st == LRP_OK) st = lrp_protocol_check(book->study, covers);
   if (st == LRP_OK) st = find_places(book, l, covers);
   json_decref(covers);
-  return st;
+  return lrp_json_checked(st);
 }
 
 /* The pairs that a new ledger is planned for. NULL when out of memory. */
@@ -212,7 +213,7 @@ static lrp_status add_missing(lrp_scorebook *book, const lrp_topology *topo,
   lrp_status st = score_plan_init(&p, book);
 
   if (st == LRP_OK && !covers) st = lrp_fail_memory(0, "the plan of the evaluation");
-  st = lrp_agree(st, topo->comm);
+  st = lrp_agree(lrp_json_checked(st), topo->comm);
   if (st == LRP_OK && missing) {
     st = lrp_ledgers_add(study->job.output, LRP_EVALUATION_STEM, &p.plan, covers, provenance,
                          study->job_yaml, topo->comm, &book->ledgers);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/base/json_memory.h"
 #include "pipeline/provenance.h"
 
 /* Extents of a unit in a factors ledger, in this order. */
@@ -162,7 +163,7 @@ static lrp_status adopt(lrp_store *store, int l) {
   if (st == LRP_OK) st = check_covers(store->study, covers);
   if (st == LRP_OK) st = find_places(store, l, covers);
   json_decref(covers);
-  return st;
+  return lrp_json_checked(st);
 }
 
 /* Plan a further ledger for the units that have no place yet. Collective. */
@@ -184,6 +185,7 @@ static lrp_status add_missing(lrp_store *store, const lrp_topology *topo,
     st = factor_plan_init(&p, study, missing);
     covers = make_covers(study, missing);
     if (!covers) st = lrp_fail_memory(0, "the plan of the factors");
+    st = lrp_json_checked(st);
   }
   st = lrp_agree(st, topo->comm);
   if (st == LRP_OK && n_missing > 0) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 #include "kernels/log.h"
 #include "pipeline/identity.h"
 #include "pipeline/supported.h"
@@ -223,7 +224,7 @@ static lrp_status read_inputs(lrp_study *study) {
     study->store_dtype = store_dtype(study->job.decompose.dtype, lrp_model_dtype(&study->model));
     st = load_tasks(study);
   }
-  return st;
+  return lrp_json_checked(st); /* rows and documents are built without further checks */
 }
 
 lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, lrp_study *study) {

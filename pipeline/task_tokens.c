@@ -174,7 +174,7 @@ static lrp_status encode_texts(coder *c, lrp_task *task) {
 static lrp_status join_pages(const lrp_jsonl *data, char **text, size_t *size) {
   FILE *stream = open_memstream(text, size);
   lrp_status st = LRP_OK;
-  if (!stream) return lrp_fail(LRP_ERR_MEM, "out of memory: %s", data->path);
+  if (!stream) return lrp_fail_memory(BUFSIZ, data->path);
 
   for (int64_t i = 0; i < data->count && st == LRP_OK; i++) {
     const char *page;
@@ -183,7 +183,7 @@ static lrp_status join_pages(const lrp_jsonl *data, char **text, size_t *size) {
   }
   const bool failed = ferror(stream) != 0;
   if (fclose(stream) != 0 || failed || !*text) {
-    st = lrp_fail(LRP_ERR_MEM, "out of memory: %s", data->path);
+    st = lrp_fail_memory(*size, data->path);
   }
   return st;
 }

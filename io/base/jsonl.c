@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 
 /* A benchmark has some 10 MiB; what is larger is not a data set of rows to score. */
 static const size_t max_file = (size_t)4 << 30;
@@ -54,12 +55,9 @@ static lrp_status parse_row(const char *path, int64_t number, const char *line, 
     return lrp_fail(LRP_ERR_DATA, "%s:%lld: NUL byte in the line", path, n);
   }
   *row = json_loadb(line, size, JSON_REJECT_DUPLICATES, &error);
-  if (!*row && json_error_code(&error) == json_error_out_of_memory) {
-    return lrp_fail_memory(size, path);
-  }
   if (!*row) {
-    return lrp_fail(LRP_ERR_DATA, "%s:%lld: not valid JSON: %s (byte %d)", path, n, error.text,
-                    error.position);
+    return lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s:%lld: not valid JSON: %s (byte %d)", path, n,
+                                     error.text, error.position));
   }
   if (!json_is_object(*row)) {
     const char *got = type_name(*row);

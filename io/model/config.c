@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 
 static const size_t max_file = 4 << 20;
 static const int64_t max_size = 1 << 24; /* hidden_size and the like */
@@ -359,8 +360,8 @@ static lrp_status parse(const char *path, json_t **root) {
   *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &error);
   free(data);
   if (*root) return LRP_OK;
-  if (json_error_code(&error) == json_error_out_of_memory) return lrp_fail_memory(size, path);
-  return lrp_fail(LRP_ERR_DATA, "%s:%d: not valid JSON: %s", path, error.line, error.text);
+  return lrp_json_checked(
+      lrp_fail(LRP_ERR_DATA, "%s:%d: not valid JSON: %s", path, error.line, error.text));
 }
 
 lrp_status lrp_config_read(const char *dir, lrp_config *out) {

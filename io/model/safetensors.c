@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/base/json_memory.h"
+
 /* A file is: header length (8 bytes, little endian), header (JSON), data. */
 static const uint64_t max_header = 100000000;
 enum {
@@ -133,11 +135,8 @@ static lrp_status parse_header(const mapped_file *f, json_t **root) {
 
   *root = json_loadb(f->header, f->header_size, JSON_REJECT_DUPLICATES, &error);
   if (*root) return LRP_OK; /* an object: it starts with '{' */
-  if (json_error_code(&error) == json_error_out_of_memory) {
-    return lrp_fail_memory(f->header_size, f->path);
-  }
-  return lrp_fail(LRP_ERR_DATA, "%s: header is not valid JSON: %s (byte %d)", f->path, error.text,
-                  error.position);
+  return lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s: header is not valid JSON: %s (byte %d)",
+                                   f->path, error.text, error.position));
 }
 
 static lrp_status check_metadata(const mapped_file *f, json_t *metadata) {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 
 static const char single_name[] = "model.safetensors";
 static const char index_name[] = "model.safetensors.index.json";
@@ -222,11 +223,9 @@ static lrp_status parse_index(const char *path, json_t **root, json_t **map) {
 
   *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, &error);
   free(data);
-  if (!*root && json_error_code(&error) == json_error_out_of_memory) {
-    return lrp_fail_memory(size, path);
-  }
   if (!*root) {
-    return lrp_fail(LRP_ERR_DATA, "%s:%d: not valid JSON: %s", path, error.line, error.text);
+    return lrp_json_checked(
+        lrp_fail(LRP_ERR_DATA, "%s:%d: not valid JSON: %s", path, error.line, error.text));
   }
   *map = json_object_get(*root, "weight_map");
   if (!json_is_object(*map)) return lrp_fail(LRP_ERR_DATA, "%s: weight_map: not an object", path);

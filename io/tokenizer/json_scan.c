@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "io/base/json_memory.h"
 #include "io/tokenizer/vocab.h"
 
 enum { depth_max = 64, digits_max = 15 };
@@ -292,9 +293,6 @@ lrp_status lrp_json_tree(const lrp_json_file *file, lrp_json_slice value, const 
   *tree = json_loadb(value.text, value.length,
                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
   if (*tree) return LRP_OK;
-  if (json_error_code(&error) == json_error_out_of_memory) {
-    return lrp_fail_memory(value.length, what);
-  }
-  return lrp_fail(LRP_ERR_DATA, "%s: %s: %s; the file is damaged, fetch it again", file->name, what,
-                  error.text);
+  return lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s: %s: %s; the file is damaged, fetch it again",
+                                   file->name, what, error.text));
 }

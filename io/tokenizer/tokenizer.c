@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 #include "io/tokenizer/decode.h"
 #include "io/tokenizer/encode.h"
 #include "io/tokenizer/sentencepiece.h"
@@ -76,10 +77,8 @@ static lrp_status load_object(const char *dir, const char *name, json_t **root) 
     if (st == LRP_OK) {
       /* "model_max_length" is 1000000000000000019884624838656 in many files: no integer here. */
       *root = json_loadb(data, size, JSON_DECODE_INT_AS_REAL, &error);
-      if (!*root && json_error_code(&error) == json_error_out_of_memory) {
-        st = lrp_fail_memory(size, path);
-      } else if (!*root) {
-        st = lrp_fail(LRP_ERR_DATA, "%s:%d: %s", path, error.line, error.text);
+      if (!*root) {
+        st = lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s:%d: %s", path, error.line, error.text));
       } else if (!json_is_object(*root)) {
         st = lrp_fail(LRP_ERR_DATA, "%s: expected a JSON object", path);
       }

@@ -15,8 +15,8 @@
  *   FAULT_LASTING  1: all later calls fail, too
  *   FAULT_RANK     process rank that has the fault
  *   FAULT_UNDER    folder
- *   FAULT_TRACE    file for a line per call that counts: a number that names the chain of calls
- *                  that led to it, and the place in the program for addr2line
+ *   FAULT_TRACE    file for a line per call that counts: its kind, a number that names the chain of
+ *                  calls that led to it, and the innermost of them for addr2line
  *   FAULT_REPORT   file that gets such a line when the fault happens
  *
  * Allocations are taken by the linker's --wrap, which sees the objects of lrpipe only. System calls
@@ -26,8 +26,8 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -43,7 +43,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { frames_max = 64, line_max = 64, stdio_error = 0x20 /* _IO_ERR_SEEN of glibc */ };
+enum {
+  frames_max = 64,
+  places_max = 8,
+  line_max = 256,
+  stdio_error = 0x20 /* _IO_ERR_SEEN of glibc */
+};
 
 static struct {
   bool armed; /* the environment asks for something, here */
@@ -68,8 +73,6 @@ static int open_raw(const char *path) {
   return (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 }
 
-static void *allocate(size_t size);
-
 /* Before main, and before any thread. */
 __attribute__((constructor)) static void prepare(void) {
   const char *action = getenv("FAULT_ACTION"), *trace = getenv("FAULT_TRACE");
@@ -85,32 +88,32 @@ __attribute__((constructor)) static void prepare(void) {
   fault.kill = action && strcmp(action, "kill") == 0;
   backtrace(frames, 2); /* loads what it needs */
   if (trace) fault.trace = open_raw(trace);
-  json_set_alloc_funcs(allocate, free);
   fault.armed = true;
 }
 
-/* The chain of calls inside of the program, as one number, and the innermost of them. */
-static uint64_t chain(uintptr_t *innermost) {
+/* The chain of calls inside of the program: its hash, and the innermost places for addr2line. */
+static int describe(char line[line_max], const char *point) {
   void *frames[frames_max];
   const int n = backtrace(frames, frames_max);
   const uintptr_t begin = (uintptr_t)&__executable_start, end = (uintptr_t)&etext;
+  char places[line_max] = "";
+  int used = 0, shown = 0;
   uint64_t hash = 0;
-  *innermost = 0;
-  for (int i = 3; i < n; i++) { /* without chain, happens and the call itself */
+  for (int i = 3; i < n; i++) { /* without describe, happens and the call itself */
     const uintptr_t at = (uintptr_t)frames[i];
     if (at < begin || at >= end) continue;
-    if (*innermost == 0) *innermost = at - begin;
+    if (shown++ < places_max) {
+      used += snprintf(places + used, sizeof places - (size_t)used, " %" PRIxPTR, at - begin - 1);
+    }
     hash = (hash ^ (at - begin)) * UINT64_C(0x9e3779b97f4a7c15);
     hash ^= hash >> 29;
   }
-  return hash;
+  return snprintf(line, line_max, "%s %016" PRIx64 "%s\n", point, hash, places);
 }
 
-static void write_line(int fd, const char *point) {
+__attribute__((noinline)) static void write_line(int fd, const char *point) {
   char line[line_max];
-  uintptr_t at;
-  const uint64_t hash = chain(&at);
-  const int n = snprintf(line, sizeof line, "%016" PRIx64 " %" PRIxPTR " %s\n", hash, at, point);
+  const int n = describe(line, point);
   syscall(SYS_write, fd, line, n);
 }
 
@@ -183,10 +186,6 @@ FILE *__wrap_open_memstream(char **text, size_t *size);
 FILE *__wrap_fdopen(int fd, const char *mode);
 XXH3_state_t *__wrap_XXH3_createState(void);
 
-static void *allocate(size_t size) {
-  return happens("memory") ? NULL : __real_malloc(size);
-}
-
 void *__wrap_malloc(size_t size) {
   return happens("memory") ? NULL : __real_malloc(size);
 }
@@ -195,8 +194,10 @@ void *__wrap_calloc(size_t n, size_t size) {
   return happens("memory") ? NULL : __real_calloc(n, size);
 }
 
+/* To give memory back is no request for it. */
 void *__wrap_realloc(void *old, size_t size) {
-  return happens("memory") ? NULL : __real_realloc(old, size);
+  const bool grows = !old || size > malloc_usable_size(old);
+  return grows && happens("memory") ? NULL : __real_realloc(old, size);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size) {

@@ -80,6 +80,7 @@ expect_end() {
   wait_for 1800 is_in_state 'COMPLETED|FAILED|TIMEOUT|CANCELLED|NODE_FAIL' || scancel "$job"
   echo "  job $job: $(field JobState), exit code $(field ExitCode), $(field Restarts) restarts," \
     "$(lrpipe_processes) processes left"
+  grep -hE '^lrpipe(.sbatch)?: ' "$log" | sed "s/^/    /"
   [[ $(field JobState) == "$1" && $(field ExitCode) =~ ^$2:0$ ]] || fail "expected $1 $2; see $log"
 }
 
@@ -124,8 +125,8 @@ limit() {
   expect_restarts 1
   expect_log "USR2: the limit is near"
   expect_log "stopped early by signal USR2"
-  expect_log "lrpipe.sbatch: exit code 75"
-  expect_log "lrpipe.sbatch: requeued"
+  expect_log "exit code 75"
+  expect_log "Z requeued"
   same_results "$work/limit_$1"
 }
 
@@ -135,7 +136,7 @@ case_limit_srun() { limit srun; }
 # The first turn ends by --max-time, from the end time that squeue says; the second by STOP.
 case_stop() {
   RESERVE_S=50 submit stop --time=1 --signal=B:USR2@1
-  wait_for 300 grep -q "restart 1" "$log"
+  wait_for 300 grep -qs "restart 1" "$log"
   touch "$work/stop/STOP"
   expect_end FAILED 75
   expect_restarts 1

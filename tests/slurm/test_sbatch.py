@@ -1,6 +1,7 @@
 """slurm/lrpipe.sbatch alone, with commands that play Slurm; run.sh has a real one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ class Sbatch(lrp.Case):
 
     def start(self, *args, **env):
         env = dict(env, PATH=self.bin + os.pathsep + os.environ["PATH"], LRPIPE=lrp.LRPIPE,
-                   MPIEXEC=lrp.MPIEXEC, SLURM_JOB_ID="7", SLURM_JOB_NODELIST="here")
+                   MPIEXEC=shutil.which(lrp.MPIEXEC), SLURM_JOB_ID="7", SLURM_JOB_NODELIST="here")
         process = subprocess.Popen(["bash", SCRIPT, *args], env=lrp.environment(env), text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True)
@@ -111,9 +112,9 @@ class Sbatch(lrp.Case):
     def test_no_progress_is_not_tried_again(self):
         # A unit of more than a second by the first guess, so that nothing can begin.
         large = lrp.synth_model(self.path("large"), "--hidden", 1024, "--intermediate", 2048,
-                                "--layers", 1, "--heads", 4, "--vocab", 400)
-        job, _ = self.job("no-progress", model=large)
-        self.ends(self.start(job, TURN_S="30"), 75, "needs about", "stored nothing",
+                                "--layers", 2, "--heads", 4, "--vocab", 400)
+        job, _ = self.job("no-progress")
+        self.ends(self.start(job, "--set", f"model={large}", TURN_S="30"), 75, "needs about", "stored nothing",
                   requeued=False)
 
     def test_progress_of_earlier_turns_does_not_count(self):
@@ -124,10 +125,8 @@ class Sbatch(lrp.Case):
         self.ends(process, 75, requeued=True)
         with open(os.path.join(self.bin, "mpirun"), "w", encoding="utf-8") as f:
             f.write("#!/bin/bash\nexit 75\n")
-        output, _ = (process := self.start(job)).communicate(timeout=60)
-        self.assertEqual(process.returncode, 75)
-        self.assertIn("stored nothing", output)
-        self.assertEqual(len(self.calls("scontrol")), 1)
+        os.remove(os.path.join(self.bin, "scontrol.calls"))
+        self.ends(self.start(job), 75, "stored nothing", requeued=False)
 
     def test_requeue_that_fails(self):
         job, out = self.job("refused")
