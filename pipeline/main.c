@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/base/json_memory.h"
+#include "io/ledger/ledger.h"
 #include "pipeline/doctor.h"
 #include "pipeline/inspect.h"
 #include "pipeline/manual.h"
@@ -70,11 +71,14 @@ static lrp_status command(const lrp_options *options) {
     case LRP_CMD_INSPECT:
       return lrp_inspect(options->operand);
     case LRP_CMD_KEYS:
-      return lrp_manual_keys();
+      lrp_manual_keys();
+      return LRP_OK;
     case LRP_CMD_MAN:
-      return lrp_manual_page();
+      lrp_manual_page();
+      return LRP_OK;
     case LRP_CMD_COMPLETION:
-      return lrp_manual_completion();
+      lrp_manual_completion();
+      return LRP_OK;
     case LRP_CMD_HELP:
       lrp_options_help();
       return LRP_OK;
@@ -94,6 +98,7 @@ int main(int argc, char **argv) {
   lrp_stop_install();       /* first: mpirun may forward a signal at any moment */
   signal(SIGPIPE, SIG_IGN); /* a closed stdout does not end a run */
   lrp_json_memory_init();
+  lrp_ledger_init();
   lrp_status st = lrp_options_parse(argc, argv, &options);
   if (st == LRP_OK && (options.command == LRP_CMD_RUN || options.command == LRP_CMD_DOCTOR)) {
     const int code = run(&options, argc, argv);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/linalg/factors.h"
+#include "kernels/status.h"
 #include "pipeline/job_keys.h"
 #include "pipeline/options_table.h"
 #include "pipeline/tasks.h"
@@ -54,9 +55,8 @@ enum {
   n_examples = sizeof examples / sizeof *examples
 };
 
-lrp_status lrp_manual_keys(void) {
+void lrp_manual_keys(void) {
   lrp_job_print_reference();
-  return LRP_OK;
 }
 
 /* ---- roff ---- */
@@ -225,7 +225,7 @@ static void put_exit_codes(void) {
 #undef PUT_EXIT_CODE
 }
 
-lrp_status lrp_manual_page(void) {
+void lrp_manual_page(void) {
   put_head();
   put_description();
   put_commands();
@@ -242,7 +242,6 @@ lrp_status lrp_manual_page(void) {
   put_exit_codes();
   put_entries("EXAMPLES", examples, n_examples);
   puts(".SH SEE ALSO\n.BR mpirun (1),\n.BR sbatch (1),\n.BR h5dump (1)");
-  return LRP_OK;
 }
 
 /* ---- completion ---- */
@@ -284,7 +283,7 @@ static void put_command_case(const lrp_command_row *row) {
   puts("' ;;");
 }
 
-lrp_status lrp_manual_completion(void) {
+void lrp_manual_completion(void) {
   puts("# Completion of lrpipe for bash; printed by lrpipe completion.");
   puts("_lrpipe() {");
   puts("  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}");
@@ -308,5 +307,4 @@ lrp_status lrp_manual_completion(void) {
   puts("    compopt -o filenames 2>/dev/null");
   puts("    mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen $operand -- \"$cur\")");
   puts("  fi\n}\ncomplete -F _lrpipe lrpipe");
-  return LRP_OK;
 }

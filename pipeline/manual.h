@@ -4,15 +4,13 @@
 #ifndef LRP_PIPELINE_MANUAL_H
 #define LRP_PIPELINE_MANUAL_H
 
-#include "kernels/status.h"
+/** The keys of a job file as a Markdown table, to stdout. Local. */
+void lrp_manual_keys(void);
 
-/** The keys of a job file as a Markdown table, to stdout. Local. @return LRP_OK, LRP_ERR_IO */
-lrp_status lrp_manual_keys(void);
+/** lrpipe(1) in man(7) macros, to stdout. Local. */
+void lrp_manual_page(void);
 
-/** lrpipe(1) in man(7) macros, to stdout. Local. @return LRP_OK, LRP_ERR_IO */
-lrp_status lrp_manual_page(void);
-
-/** Completion for bash, to stdout. Local. @return LRP_OK, LRP_ERR_IO */
-lrp_status lrp_manual_completion(void);
+/** Completion for bash, to stdout. Local. */
+void lrp_manual_completion(void);
 
 #endif

@@ -11,15 +11,27 @@ void lrp_h5_quiet(void) {
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
-static herr_t innermost(unsigned n, const H5E_error2_t *error, void *context) {
-  if (n == 0) snprintf(context, 512, "%s", error->desc ? error->desc : "");
+/* What HDF5's error stack tells. */
+typedef struct {
+  char text[512]; /* of the innermost error */
+  bool memory, access;
+} reasons;
+
+static herr_t collect(unsigned n, const H5E_error2_t *error, void *context) {
+  reasons *r = context;
+  if (n == 0) snprintf(r->text, sizeof r->text, "%s", error->desc ? error->desc : "");
+  r->memory = r->memory || (error->maj_num == H5E_RESOURCE && error->min_num == H5E_NOSPACE);
+  r->access = r->access || error->min_num == H5E_READERROR || error->min_num == H5E_MPI;
   return 0;
 }
 
 lrp_status lrp_h5_fail(lrp_status st, const char *file, const char *verb, const char *object) {
-  char reason[512] = "";
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, reason);
-  return lrp_fail(st, "%s: cannot %s %s: %s", file, verb, object, reason[0] ? reason : "HDF5");
+  reasons r = {.text = ""};
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, &r);
+  /* What cannot be read says nothing of what is there. */
+  if (r.access && st == LRP_ERR_DATA) st = LRP_ERR_IO;
+  if (r.memory && st < LRP_ERR_MEM) st = LRP_ERR_MEM;
+  return lrp_fail(st, "%s: cannot %s %s: %s", file, verb, object, r.text[0] ? r.text : "HDF5");
 }
 
 size_t lrp_h5_type_size(lrp_ledger_type type) {

@@ -13,7 +13,8 @@
 /** Stop HDF5 from printing its errors itself. Local. */
 void lrp_h5_quiet(void);
 
-/** Record "<file>: cannot <verb> <object>: <HDF5's innermost reason>". Local. @return st */
+/** Record "<file>: cannot <verb> <object>: <HDF5's innermost reason>". Local.
+ *  @return st; but LRP_ERR_IO for LRP_ERR_DATA if a read failed, LRP_ERR_MEM if memory ran out */
 lrp_status lrp_h5_fail(lrp_status st, const char *file, const char *verb, const char *object);
 
 /** Bytes of an element. Local. */

@@ -25,6 +25,12 @@ lrp_ledger_type lrp_ledger_type_of(lrp_dtype dtype) {
   return LRP_LEDGER_F32;
 }
 
+/* HDF5 asks MPI_Finalize to shut it down only if it wakes up after MPI_Init. */
+void lrp_ledger_init(void) {
+  H5dont_atexit();
+  H5open();
+}
+
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 /* Everything of this process rank that can fail before the collective open. */

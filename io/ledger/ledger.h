@@ -94,6 +94,11 @@ typedef struct {
 
 typedef struct lrp_ledger lrp_ledger;
 
+/** Once per process, before MPI_Init and any use of HDF5. Local.
+ *  HDF5 cannot close a file whose last write fails, and crashes over it when it is shut down: by
+ *  MPI_Finalize, or when the process exits. After this it is not. */
+void lrp_ledger_init(void);
+
 /** Create path from plan. Local: by one process, without MPI-IO. A file that is there is never
  *  replaced; a "<path>.partial" of a creation that was killed is.
  *  Notes have names without '/' other than names, datasets, extents, units, data (the plan itself).

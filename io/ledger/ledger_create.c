@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -172,12 +171,15 @@ static lrp_status reserve(const builder *b) {
 
 /* ---- The HDF5 file --------------------------------------------------------------------------- */
 
+/* Without a sieve buffer the data are written by the call that says whether they were: HDF5 loses
+ * the errors of what it writes when a dataset is closed. */
 static lrp_status create_file(builder *b) {
   const hid_t creation = H5Pcreate(H5P_FILE_CREATE);
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 
   if (creation >= 0 && access >= 0 && H5Pset_userblock(creation, LRP_SEAL_SIZE) >= 0 &&
-      H5Pset_fapl_sec2(access) >= 0 && H5Pset_file_locking(access, 0, 1) >= 0) {
+      H5Pset_fapl_sec2(access) >= 0 && H5Pset_file_locking(access, 0, 1) >= 0 &&
+      H5Pset_sieve_buf_size(access, 0) >= 0) {
     b->file = H5Fcreate(b->partial, H5F_ACC_TRUNC, creation, access);
   }
   if (access >= 0) H5Pclose(access);
@@ -344,30 +346,6 @@ static lrp_status create_seal_table(builder *b) {
   return st;
 }
 
-/* HDF5 cannot close a file whose last writes fail, and then stumbles over it when the process ends.
- * So write everything out first; if that or anything before it failed, let the rest go to memory:
- * the partial file is removed anyway. */
-static void divert(const builder *b) {
-  int *fd = NULL;
-  const int memory = memfd_create("lrpipe", MFD_CLOEXEC);
-  if (memory < 0) return;
-  if (H5Fget_vfd_handle(b->file, H5P_DEFAULT, (void **)&fd) >= 0) dup2(memory, *fd);
-  close(memory);
-}
-
-static lrp_status close_file(builder *b, lrp_status st) {
-  if (b->file < 0) return st;
-  if (st == LRP_OK && H5Fflush(b->file, H5F_SCOPE_LOCAL) < 0) {
-    st = lrp_h5_fail(LRP_ERR_CREATE, b->path, "write", "the HDF5 file");
-  }
-  if (st != LRP_OK) divert(b);
-  if (H5Fclose(b->file) < 0 && st == LRP_OK) {
-    st = lrp_h5_fail(LRP_ERR_CREATE, b->path, "write", "the HDF5 file");
-  }
-  b->file = H5I_INVALID_HID;
-  return st;
-}
-
 static lrp_status build(builder *b) {
   lrp_status st = create_file(b);
 
@@ -377,7 +355,11 @@ static lrp_status build(builder *b) {
   if (st == LRP_OK) st = create_seal_table(b);
   if (st == LRP_OK) st = create_journal(b);
   if (st == LRP_OK) st = create_datasets(b);
-  return close_file(b, st);
+  if (b->file >= 0 && H5Fclose(b->file) < 0 && st == LRP_OK) {
+    st = lrp_h5_fail(LRP_ERR_CREATE, b->path, "write", "the HDF5 file");
+  }
+  b->file = H5I_INVALID_HID;
+  return st;
 }
 
 /* ---- From nothing to its name ---------------------------------------------------------------- */

@@ -304,6 +304,18 @@ static char *describe_run(const process *all, int n) {
   return text;
 }
 
+static bool write_all(int fd, const char *text, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t n = pwrite(fd, text + done, size - done, (off_t)done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n == 0) errno = ENOSPC;
+    if (n <= 0) return false;
+    done += (size_t)n;
+  }
+  return true;
+}
+
 /* Write our file as mine and keep it open. */
 static lrp_status write_own(lrp_lock *lock, const char *mine, const char *text) {
   const size_t size = strlen(text);
@@ -314,8 +326,7 @@ static lrp_status write_own(lrp_lock *lock, const char *mine, const char *text) 
   lock->generation = XXH3_64bits(text, size);
   lock->fd = open(mine, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (lock->fd < 0) return lrp_fail_errno(mine, "create", LRP_ERR_CREATE, LRP_ERR_CREATE);
-  if (pwrite(lock->fd, text, size, 0) != (ssize_t)size) {
-    if (errno == 0) errno = ENOSPC;
+  if (!write_all(lock->fd, text, size)) {
     return lrp_fail_errno(mine, "write", LRP_ERR_CREATE, LRP_ERR_CREATE);
   }
   return lrp_raw_sync(lock->fd, mine);

@@ -15,6 +15,9 @@ import lrp  # noqa: E402
 FAULTY = os.environ["FAULTY_BINARY"]
 EVERY = os.environ.get("LRP_TEST_FAULTS") == "all"
 
+# Functions in which a failing call changes nothing: a lock that stays is that of a dead process.
+HARMLESS = {"drop"}
+
 # A fault that stays unnoticed would leave process ranks waiting for each other.
 TIMEOUT_S = 60
 
@@ -121,10 +124,11 @@ class Case(lrp.Case):
         return job, out, result, lrp.read(report) if os.path.exists(report) else None
 
     def assert_failed(self, result, codes, pattern="."):
-        """One of the exit codes, and one message."""
+        """One of the exit codes, and one message unless that is 0."""
         self.assertIn(result.returncode, codes, result.stderr)
-        self.assertEqual(len(lrp.errors(result)), 1, result.stderr)
-        self.assertRegex(lrp.errors(result)[0], pattern)
+        messages = lrp.errors(result)
+        self.assertEqual(len(messages), int(result.returncode != 0), result.stderr)
+        self.assertRegex(messages[0] if messages else "none", pattern)
 
     def assert_goes_on(self, job, out):
         """The same command without the fault ends like an unbroken run."""
@@ -141,7 +145,7 @@ class Case(lrp.Case):
         def one(fault):
             job, out, result, where = self.strike(fault, ranks)
             try:
-                if where is None:  # timing: the call came elsewhere, or not at all
+                if where is None or HARMLESS.intersection(places(where).split(" < ")):
                     self.assertEqual(result.returncode, 0, result.stderr)
                 else:
                     check(result)

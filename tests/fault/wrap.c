@@ -347,7 +347,8 @@ int link(const char *from, const char *to) {
 int mkdir(const char *path, mode_t mode) {
   typedef int (*call)(const char *, mode_t);
   NEXT(call, "mkdir");
-  return fault.armed && is_under(path) && happens("name") ? -1 : real(path, mode);
+  const bool made = fault.armed && is_under(path) && access(path, F_OK) != 0;
+  return made && happens("name") ? -1 : real(path, mode);
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t size) {

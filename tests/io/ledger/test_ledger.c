@@ -413,6 +413,7 @@ int main(int argc, char **argv) {
 
   setenv("OMPI_MCA_io", "romio321", 1);
   signal(SIGXFSZ, SIG_IGN);
+  lrp_ledger_init();
   MPI_Init(&argc, &argv);
   MPI_Comm_rank(MPI_COMM_WORLD, &me);
   MPI_Comm_size(MPI_COMM_WORLD, &size);

@@ -388,6 +388,7 @@ int main(int argc, char **argv) {
 
   setenv("OMPI_MCA_io", "romio321", 1);
   signal(SIGXFSZ, SIG_IGN);
+  lrp_ledger_init();
   MPI_Init(&argc, &argv);
   fixture_init(&fix, 1);
   if (!mkdtemp(directory)) return 1;
