@@ -125,9 +125,10 @@ class Doctor(lrp.Case):
     def test_memory_file_system(self):
         if not os.path.isdir("/dev/shm"):
             self.skipTest("no /dev/shm")
-        level, text, _ = self.doctor("/dev/shm/lrpipe-test-doctor")["file system"]
+        output = f"/dev/shm/lrpipe-doctor-{os.getpid()}"
+        level, text, _ = self.doctor(output)["file system"]
         self.assertEqual((level, "/dev/shm is tmpfs" in text), ("warn", True))
-        self.assertFalse([x for x in os.listdir("/dev/shm") if "lrpipe" in x])
+        self.assertFalse(os.path.exists(output), "nothing is left behind")
 
     def test_output_that_cannot_be(self):
         blocked = self.path("doctor-blocked")

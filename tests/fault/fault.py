@@ -151,7 +151,9 @@ class Case(lrp.Case):
                     check(result)
                 self.assert_goes_on(job, out)
             except AssertionError as failure:
-                return f"{fault}, {places(where)}:\n{failure}"
+                text = f"{fault}, {places(where)}:\n{failure}"
+                print(text, file=sys.stderr, flush=True)
+                return text
             finally:
                 shutil.rmtree(out, ignore_errors=True)
             return None

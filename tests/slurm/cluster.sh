@@ -19,7 +19,7 @@ hosts_up() {
   local h
   for h in "${hosts[@]}"; do
     ip netns add "$h" || return
-    ip link add "ve$h" type veth peer name eth0 netns "$h"
+    ip link add "ve$h" type veth peer name eth0 netns "$h" || return
     ip link set "ve$h" master $bridge up
     ip -n "$h" addr add "$(address "$h")/24" dev eth0
     ip -n "$h" link set eth0 up
@@ -38,6 +38,7 @@ hosts_down() {
   local h
   for h in "${hosts[@]}"; do
     host_kill "$h"
+    ip link del "ve$h" # the host itself lives as long as the last of its processes
     ip netns del "$h"
   done
   ip link del $bridge

@@ -99,7 +99,7 @@ class Sbatch(lrp.Case):
         process = self.start(job)
         self.wait_for_work(out, process)
         process.send_signal(signal.SIGUSR2)  # to the batch shell only, as Slurm does
-        self.ends(process, 75, "USR2", "stopped early by signal", "requeued", requeued=True)
+        self.ends(process, 75, "USR2", "stopped early by signal", "requeueing", requeued=True)
 
     def test_stop_is_for_good(self):
         job, out = self.job("stop")
