@@ -1,6 +1,6 @@
 # Short names for the few commands that people type; CMake does the work.
 
-.PHONY: all demo test debug-test slurm-test format clean deps help
+.PHONY: all demo test debug-test fault-test kill-test slurm-test format clean deps help
 .DEFAULT_GOAL := all
 
 jobs := $(shell nproc)
@@ -17,6 +17,8 @@ help:
 	@echo "make demo        build it and run a small study with two process ranks"
 	@echo "make test        build with warnings as errors and run all tests"
 	@echo "make debug-test  the same with AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make fault-test  calls that fail: memory, writes, reads; one after the other"
+	@echo "make kill-test   50 runs that are killed and resumed"
 	@echo "make slurm-test  as root: a Slurm cluster of two network namespaces, ten minutes or more"
 	@echo "make deps        check for the Debian packages that are needed; root installs them"
 	@echo "make format      lay out the source with clang-format"
@@ -50,6 +52,15 @@ debug-test: deps
 	ctest --preset debug
 
 # Exit code 77: skipped, with the reason.
+fault-test: deps
+	cmake --preset ci
+	cmake --build --preset ci -j$(jobs) --target fault-test
+
+kill-test: deps
+	cmake --preset ci
+	cmake --build --preset ci -j$(jobs)
+	LRP_TEST_KILLS=50 ctest --preset ci -R cli_resume
+
 slurm-test: deps
 	cmake --preset release
 	cmake --build --preset release -j$(jobs) --target lrpipe synth_model
