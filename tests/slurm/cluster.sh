@@ -11,7 +11,11 @@ daemons=() # process ids of what runs outside of the namespaces
 
 address() { echo "$network.1${1#lrph}"; }
 
-may_make_hosts() { ip netns add "${hosts[0]}" 2>/dev/null && ip netns del "${hosts[0]}"; }
+may_make_hosts() {
+  # What a killed test left behind has no processes any more.
+  [[ -n $(ip netns pids "${hosts[0]}" 2>/dev/null) ]] || hosts_down 2>/dev/null
+  ip netns add "${hosts[0]}" 2>/dev/null && ip netns del "${hosts[0]}"
+}
 
 hosts_up() {
   ip link add $bridge type bridge && ip addr add $network.1/24 dev $bridge || return
