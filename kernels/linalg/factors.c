@@ -18,6 +18,10 @@ const char *lrp_solver_name(lrp_solver solver) {
       return "gesvd";
     case LRP_SOLVER_GRID:
       return "grid";
+    case LRP_SOLVER_KRYLOV:
+      return "krylov";
+    case LRP_SOLVER_GRAM:
+      return "gram";
   }
   return "?";
 }

@@ -13,10 +13,16 @@ typedef enum { LRP_TUCKER, LRP_SVD } lrp_method;
 /** "tucker", "svd". Local. */
 const char *lrp_method_name(lrp_method method);
 
-/** How the triplets were computed; the order is that of escalation. */
-typedef enum { LRP_SOLVER_GESDD, LRP_SOLVER_GESVD, LRP_SOLVER_GRID } lrp_solver;
+/** How the triplets were computed. The numbers are stored in ledgers. */
+typedef enum {
+  LRP_SOLVER_GESDD,  /* LAPACK, double */
+  LRP_SOLVER_GESVD,  /* LAPACK, double */
+  LRP_SOLVER_GRID,   /* ScaLAPACK over several process ranks */
+  LRP_SOLVER_KRYLOV, /* block Krylov: few triplets */
+  LRP_SOLVER_GRAM    /* eigenvectors of the Gram matrix: many */
+} lrp_solver;
 
-/** "gesdd", "gesvd", "grid". Local. */
+/** "gesdd", "gesvd", "grid", "krylov", "gram". Local. */
 const char *lrp_solver_name(lrp_solver solver);
 
 /** Leading singular triplets in double: W ~ u diag(s) vt. */

@@ -1,0 +1,39 @@
+/** @file kernels/linalg/weight_product.h
+ *  Products of a weight matrix, used as it is stored, with a thin block of vectors.
+ *
+ *  Blocks are row-major: element (i, j) at x[i * ldx + j], j < l. A is W (m x n), or W^T if
+ *  transposed. All local, on the OpenMP threads of this process rank; the same bits for the same
+ *  number of threads. W may lie at any alignment (a mapped file). */
+#ifndef LRP_KERNELS_LINALG_WEIGHT_PRODUCT_H
+#define LRP_KERNELS_LINALG_WEIGHT_PRODUCT_H
+
+#include <stdbool.h>
+
+#include "kernels/linalg/scratch.h"
+#include "kernels/matrix.h"
+
+typedef struct {
+  const lrp_matrix *w; /* borrowed */
+  bool transposed;     /* A = W^T */
+} lrp_operand;
+
+/** Rows and columns of A. Local. */
+int64_t lrp_operand_rows(lrp_operand a);
+int64_t lrp_operand_cols(lrp_operand a);
+
+/** t = A x and y = A^T t in one pass over W, for subspace methods: both are as good as bfloat16
+ *  makes them. Weights, x and t are rounded to bfloat16, sums are in float32, where the processor
+ *  multiplies bfloat16 (twice as fast); else all is float32.
+ *  @param x  A.cols x l;  @param[out] t  A.rows x l;  @param[out] y  A.cols x l
+ *  @param l  any >= 1; fastest for multiples of 16
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
+                              int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch);
+
+/** y = A x, as accurate as float32 sums of exact products of float32 (relative error of a column
+ *  some 1e-6 or less). x: A.cols x l, y: A.rows x l, any l >= 1 (thousands, too).
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_weight_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
+                              int64_t ldy, lrp_scratch *scratch);
+
+#endif
