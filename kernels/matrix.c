@@ -165,6 +165,28 @@ void lrp_matrix_to_f64(double *dst, const lrp_matrix *a) {
   }
 }
 
+/* Whether any of count elements has an exponent of all ones, the largest there is. Without an early
+ * exit the compiler makes vectors of it, and memory is the limit. */
+static bool any_nonfinite(const unsigned char *p, lrp_dtype dtype, size_t count) {
+  const int16_t mask16 = dtype == LRP_F16 ? 0x7c00 : 0x7f80;
+  const uint32_t mask32 = 0x7f800000;
+  int16_t largest16 = 0;
+  unsigned found32 = 0;
+  if (dtype == LRP_F32) {
+    for (size_t i = 0; i < count; i++) {
+      uint32_t bits;
+      memcpy(&bits, p + 4 * i, sizeof bits);
+      found32 |= (bits & mask32) == mask32;
+    }
+    return found32 != 0;
+  }
+  for (size_t i = 0; i < count; i++) {
+    const int16_t bits = (int16_t)(load16(p + 2 * i) & mask16);
+    largest16 = bits > largest16 ? bits : largest16;
+  }
+  return largest16 == mask16;
+}
+
 int64_t lrp_matrix_count_nonfinite(const lrp_matrix *a, int64_t *row, int64_t *col) {
   float narrow[chunk];
   const size_t size = lrp_dtype_size(a->dtype);
@@ -173,6 +195,7 @@ int64_t lrp_matrix_count_nonfinite(const lrp_matrix *a, int64_t *row, int64_t *c
     const unsigned char *p = lrp_matrix_row(a, i);
     for (int64_t j = 0; j < a->cols; j += chunk) {
       const int64_t n = a->cols - j < chunk ? a->cols - j : chunk;
+      if (!any_nonfinite(p + (size_t)j * size, a->dtype, (size_t)n)) continue;
       lrp_to_f32(narrow, p + (size_t)j * size, a->dtype, (size_t)n);
       for (int64_t l = 0; l < n; l++) {
         if (isfinite(narrow[l])) continue;

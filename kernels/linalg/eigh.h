@@ -12,8 +12,8 @@
  *  @param[in,out] g  n x n, column-major, leading dimension n; the lower triangle is read, all of
  *                    it overwritten
  *  @param[out] w     n eigenvalues, descending
- *  @param[out] v     n x rank, column-major, leading dimension n: orthonormal columns in that order;
- *                    NULL with rank = 0: eigenvalues only
+ *  @param[out] v     n x rank, column-major, leading dimension n: orthonormal columns in that
+ * order; NULL with rank = 0: eigenvalues only
  *  @return LRP_OK; LRP_ERR_MEM; LRP_ERR_NUM, not recorded as a failure, without convergence
  *  Source: Bischof, Lang & Sun, ACM TOMS 26 (2000), 581-601; Haidar, Ltaief & Dongarra, SC'11. */
 lrp_status lrp_eigh(int n, float *g, int rank, float *w, float *v, lrp_scratch *scratch);

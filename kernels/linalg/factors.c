@@ -33,6 +33,23 @@ void lrp_triplets_free(lrp_triplets *t) {
   *t = (lrp_triplets){0};
 }
 
+lrp_status lrp_triplets_create(lrp_triplets *t, int m, int n, int rank) {
+  const size_t r = (size_t)rank;
+  *t = (lrp_triplets){.m = m, .n = n, .rank = rank, .k = m < n ? m : n};
+  t->s = malloc((size_t)t->k * sizeof *t->s);
+  t->u = malloc((size_t)m * r * sizeof *t->u);
+  t->vt = malloc(r * (size_t)n * sizeof *t->vt);
+  if (t->s && t->u && t->vt) return LRP_OK;
+  lrp_triplets_free(t);
+  return lrp_fail_memory(((size_t)m + (size_t)n) * r * sizeof(float), "singular vectors");
+}
+
+void lrp_triplets_truncate(lrp_triplets *t, int rank) {
+  const size_t kept = (size_t)rank * sizeof *t->u;
+  for (int64_t i = 0; i < t->m; i++) memmove(t->u + i * rank, t->u + i * t->rank, kept);
+  t->rank = rank;
+}
+
 void lrp_factors_free(lrp_factors *f) {
   free(f->spectrum);
   free(f->left);
@@ -48,31 +65,41 @@ static void *allocate(lrp_status *st, int64_t rows, int64_t cols, size_t size) {
   return p;
 }
 
-/* relative_error of what f holds: its numbers converted back to double. */
-static lrp_status measure(lrp_factors *f, const lrp_matrix *w) {
-  const lrp_matrix left = {f->left, f->dtype, f->m, f->rank, f->rank};
-  const lrp_matrix right = {f->right, f->dtype, f->rank, f->n, f->n};
+/* relative_error of what f holds. */
+static lrp_status measure(lrp_factors *f, const lrp_matrix *w, lrp_scratch *scratch) {
   const int64_t step = f->method == LRP_TUCKER ? (int64_t)f->rank + 1 : 1;
   lrp_status st = LRP_OK;
+  lrp_product p = {.rank = f->rank,
+                   .u = {f->left, f->dtype, f->m, f->rank, f->rank},
+                   .vt = {f->right, f->dtype, f->rank, f->n, f->n}};
   double error, norm;
 
   double *s = allocate(&st, f->rank, 1, sizeof *s);
-  double *vt = allocate(&st, f->rank, f->n, sizeof *vt);
   if (st == LRP_OK) {
     for (int i = 0; i < f->rank; i++) s[i] = f->middle[i * step];
-    lrp_matrix_to_f64(vt, &right);
-    const lrp_product product = {.rank = f->rank, .stored_u = left, .s = s, .vt = vt};
-    st = lrp_product_error(w, &product, &error, &norm);
+    p.s = s;
+    st = lrp_product_error(w, &p, scratch, &error, &norm);
   }
   if (st == LRP_OK) f->certificate.relative_error = lrp_relative(error, norm);
-  free(vt);
   free(s);
   return st;
 }
 
-lrp_status lrp_factors_init(lrp_factors *out, const lrp_matrix *w, const lrp_triplets *t,
-                            const lrp_certificate *c, lrp_method method, lrp_dtype dtype) {
-  const size_t size = lrp_dtype_size(dtype);
+/* A float array as the stored type: taken over, or rounded. */
+static void *store(lrp_status *st, float **x, int64_t rows, int64_t cols, lrp_dtype dtype) {
+  void *p = *x;
+  if (dtype == LRP_F32) {
+    *x = NULL;
+    return p;
+  }
+  p = allocate(st, rows, cols, lrp_dtype_size(dtype));
+  if (p) lrp_from_f32(p, dtype, *x, (size_t)rows * (size_t)cols);
+  return p;
+}
+
+lrp_status lrp_factors_init(lrp_factors *out, const lrp_matrix *w, lrp_triplets *t,
+                            const lrp_certificate *c, lrp_method method, lrp_dtype dtype,
+                            lrp_scratch *scratch) {
   const int64_t r = t->rank;
   const int64_t step = method == LRP_TUCKER ? r + 1 : 1; /* core is diagonal */
   lrp_status st = LRP_OK;
@@ -81,15 +108,14 @@ lrp_status lrp_factors_init(lrp_factors *out, const lrp_matrix *w, const lrp_tri
   out->k = t->k;
   out->certificate = *c;
   out->spectrum = allocate(&st, t->k, 1, sizeof *out->spectrum);
-  out->left = allocate(&st, t->m, r, size);
   out->middle = allocate(&st, r, method == LRP_TUCKER ? r : 1, sizeof *out->middle);
-  out->right = allocate(&st, r, t->n, size);
+  out->left = store(&st, &t->u, t->m, r, dtype);
+  out->right = store(&st, &t->vt, r, t->n, dtype);
   if (st == LRP_OK) {
     memcpy(out->spectrum, t->s, (size_t)t->k * sizeof *t->s);
-    lrp_from_f64(out->left, dtype, t->u, (size_t)t->m * (size_t)r);
     for (int64_t i = 0; i < r; i++) out->middle[i * step] = (float)t->s[i];
-    lrp_from_f64(out->right, dtype, t->vt, (size_t)r * (size_t)t->n);
-    st = measure(out, w);
+    /* Rounding s to float32 changes nothing that the certificate of a large matrix could see. */
+    if (dtype != LRP_F32 || t->k <= LRP_EXACT_SIDE) st = measure(out, w, scratch);
   }
   if (st != LRP_OK) lrp_factors_free(out);
   return st;

@@ -3,8 +3,13 @@
 #ifndef LRP_KERNELS_LINALG_FACTORS_H
 #define LRP_KERNELS_LINALG_FACTORS_H
 
+#include "kernels/linalg/scratch.h"
 #include "kernels/matrix.h"
 #include "kernels/status.h"
+
+/** Matrices whose short side is at most this are solved exactly, in double, whatever the rank: what
+ *  a unit stores at a rank does not depend on the largest rank asked. */
+enum { LRP_EXACT_SIDE = 1024 };
 
 /** Form of the factors. With a matrix both have the same error; they differ in what is stored:
  *  tucker: W ~ u1 (m x r) core (r x r) u2 (r x n);  svd: W ~ u (m x r) diag(s) vt (r x n). */
@@ -25,14 +30,21 @@ typedef enum {
 /** "gesdd", "gesvd", "grid", "krylov", "gram". Local. */
 const char *lrp_solver_name(lrp_solver solver);
 
-/** Leading singular triplets in double: W ~ u diag(s) vt. */
+/** Leading singular triplets: W ~ u diag(s) vt. */
 typedef struct {
   int m, n, rank; /* rank <= k = min(m, n) */
   int k;
-  double *s;  /* owned, length k: all computed singular values, descending; NaN if not computed */
-  double *u;  /* owned, m x rank, row-major, orthonormal columns */
-  double *vt; /* owned, rank x n, row-major, orthonormal rows */
+  double *s; /* owned, length k: all computed singular values, descending; NaN if not computed */
+  float *u;  /* owned, m x rank, row-major, orthonormal columns */
+  float *vt; /* owned, rank x n, row-major, orthonormal rows */
 } lrp_triplets;
+
+/** Room for the leading rank triplets of an m x n matrix, not filled. Local.
+ *  @return LRP_OK, LRP_ERR_MEM: then *t is zeroed */
+lrp_status lrp_triplets_create(lrp_triplets *t, int m, int n, int rank);
+
+/** Keep the leading rank <= t->rank triplets (and all of s). Local. */
+void lrp_triplets_truncate(lrp_triplets *t, int rank);
 
 /** Release the arrays and zero *t. Local; accepts a zeroed one. */
 void lrp_triplets_free(lrp_triplets *t);
@@ -47,10 +59,13 @@ typedef struct {
   double norm;           /* |W|_F */
 } lrp_certificate;
 
-/** Compute the certificate of t from w in double, by panels of rows. Local; needs n x rank doubles
- *  and a few panels (64 MiB each) of work space.
+/** Compute the certificate of t from w, by panels. Local, on the OpenMP threads; needs n x rank
+ *  elements and a few panels of work space. All in double where min(m, n) <= LRP_EXACT_SIDE; else
+ *  products of panels in float32 and sums in double, which is ten times finer than the limits of
+ *  lrp_certificate_passes.
  *  @return LRP_OK, LRP_ERR_MEM */
-lrp_status lrp_certify(const lrp_matrix *w, const lrp_triplets *t, lrp_certificate *c);
+lrp_status lrp_certify(const lrp_matrix *w, const lrp_triplets *t, lrp_scratch *scratch,
+                       lrp_certificate *c);
 
 /** Whether c passes: |relative_error - predicted| <= 1e-5, orthogonality <= 1e-5,
  *  residual <= 1e-4. NaN fails. Local. */
@@ -69,12 +84,14 @@ typedef struct {
   lrp_certificate certificate; /* before rounding, except relative_error: of the stored factors */
 } lrp_factors;
 
-/** Round t to the stored types, and recompute relative_error from the rounded factors. Local.
+/** Round t to the stored types, and recompute relative_error where that changes the factors. Local.
+ *  @param t    its u and vt may be taken over: they are NULL then
  *  @param c    certificate of t; s_1 must not exceed what float32 holds
  *  @param[out] out  owned by the caller; zeroed on error
  *  @return LRP_OK, LRP_ERR_MEM */
-lrp_status lrp_factors_init(lrp_factors *out, const lrp_matrix *w, const lrp_triplets *t,
-                            const lrp_certificate *c, lrp_method method, lrp_dtype dtype);
+lrp_status lrp_factors_init(lrp_factors *out, const lrp_matrix *w, lrp_triplets *t,
+                            const lrp_certificate *c, lrp_method method, lrp_dtype dtype,
+                            lrp_scratch *scratch);
 
 /** Release the arrays and zero *f. Local; accepts a zeroed one. */
 void lrp_factors_free(lrp_factors *f);

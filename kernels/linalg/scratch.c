@@ -15,7 +15,9 @@ struct lrp_scratch_block {
 
 enum { header = (sizeof(struct lrp_scratch_block) + alignment - 1) / alignment * alignment };
 
-static size_t room(const struct lrp_scratch_block *b) { return b->bytes - header; }
+static size_t room(const struct lrp_scratch_block *b) {
+  return b->bytes - header;
+}
 
 /* In huge pages where the system has them: fewer faults, fewer TLB misses. */
 static struct lrp_scratch_block *map_block(size_t bytes) {
@@ -74,7 +76,9 @@ void *lrp_scratch_take(lrp_scratch *s, lrp_status *status, int64_t rows, int64_t
   return p;
 }
 
-size_t lrp_scratch_mark(const lrp_scratch *s) { return s->in_use; }
+size_t lrp_scratch_mark(const lrp_scratch *s) {
+  return s->in_use;
+}
 
 void lrp_scratch_release(lrp_scratch *s, size_t mark) {
   while (s->blocks && s->blocks->below >= mark && s->blocks->older) drop_newest(s);

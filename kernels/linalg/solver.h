@@ -5,10 +5,6 @@
 
 #include "kernels/linalg/factors.h"
 
-/** Matrices whose short side is at most this are solved exactly, in double, whatever the rank: what
- *  a unit stores at a rank does not depend on the largest rank asked. */
-enum { LRP_EXACT_SIDE = 1024 };
-
 /** The method that is tried first for rank triplets of an m x n matrix, rank <= min(m, n); a
  *  spectrum that does not suit it may need another one. Local, pure.
  *  gesdd up to LRP_EXACT_SIDE; krylov for few triplets; gram for many. */

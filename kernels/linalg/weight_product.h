@@ -21,19 +21,30 @@ typedef struct {
 int64_t lrp_operand_rows(lrp_operand a);
 int64_t lrp_operand_cols(lrp_operand a);
 
-/** t = A x and y = A^T t in one pass over W, for subspace methods: both are as good as bfloat16
- *  makes them. Weights, x and t are rounded to bfloat16, sums are in float32, where the processor
- *  multiplies bfloat16 (twice as fast); else all is float32.
+/** t = A x and y = A^T t, for subspace methods: both are as good as bfloat16 makes them. Weights, x
+ *  and t are rounded to bfloat16 (to nearest, ties to even), sums are in float32, where the
+ *  processor multiplies bfloat16 (AVX512_BF16; twice as fast); else all is float32. In bfloat16 A =
+ * W reads W once, A = W^T twice: panels of its columns would lie on too many pages. Work space: 4 l
+ *  bytes for each column of W and thread, half as much again, and little else.
  *  @param x  A.cols x l;  @param[out] t  A.rows x l;  @param[out] y  A.cols x l
  *  @param l  any >= 1; fastest for multiples of 16
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
                               int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch);
 
-/** y = A x, as accurate as float32 sums of exact products of float32 (relative error of a column
- *  some 1e-6 or less). x: A.cols x l, y: A.rows x l, any l >= 1 (thousands, too).
+/** y = A x, as accurate as float32 sums of exact weights and float32 x: |y - A x| <= 1e-6 |A| |x|,
+ *  element by element. x: A.cols x l, y: A.rows x l, any l >= 1 (thousands, too). Thin x, up to 256
+ *  columns, by kernels of its own where there is AVX-512, else by sgemm on panels of W.
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_weight_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
                               int64_t ldy, lrp_scratch *scratch);
+
+/** As lrp_normal_product(), in float32 even where the processor multiplies bfloat16. */
+lrp_status lrp_f32_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
+                                  int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch);
+
+/** As lrp_weight_product(), by sgemm for any l. */
+lrp_status lrp_blas_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
+                            int64_t ldy, lrp_scratch *scratch);
 
 #endif

@@ -9,6 +9,8 @@
 #include "kernels/linalg/svd.h"
 #include "tests/kernels/linalg/cases.h"
 
+static lrp_scratch scratch;
+
 static const int shapes[][2] = {{1, 1}, {1, 5}, {5, 1}, {7, 5}, {5, 7}, {64, 172}};
 enum { shape_count = sizeof shapes / sizeof *shapes };
 
@@ -30,8 +32,8 @@ static void check_factors(const lrp_matrix *w, const lrp_factors *f, double eps)
   assert_true(fabs(error - f->certificate.relative_error) <= 1e-7);
   assert_true(fabs(f->certificate.predicted - tail(f)) <= 1e-7);
   assert_true(fabs(f->certificate.relative_error - f->certificate.predicted) <= 4 * eps);
-  assert_true(f->certificate.orthogonality <= 1e-12);
-  assert_true(f->certificate.residual <= 1e-12);
+  assert_true(f->certificate.orthogonality <= 1e-6); /* of vectors rounded to float32 */
+  assert_true(f->certificate.residual <= 1e-6);
   assert_true(case_orthogonality(f) <= 8 * eps);
   assert_true(case_signs_fixed(f));
   for (int i = 0; i < f->k; i++) {
@@ -46,7 +48,7 @@ static void check_case(case_kind kind, lrp_dtype in, int m, int n, int rank, lrp
   const int offset = in == LRP_F32 ? 2 : 1;
   lrp_matrix w = case_create(kind, in, m, n, offset);
   lrp_factors f;
-  assert_int_equal(lrp_decompose("a tensor", &w, rank, method, out, &f), LRP_OK);
+  assert_int_equal(lrp_decompose("a tensor", &w, rank, method, out, &scratch, &f), LRP_OK);
   assert_int_equal(f.solver, LRP_SOLVER_GESDD);
   assert_int_equal(f.method, method);
   assert_int_equal(f.dtype, out);
@@ -99,8 +101,8 @@ static void test_input_type_does_not_matter(void **state) {
   assert_non_null(wide);
   lrp_matrix_to_f32(wide, &w);
   const lrp_matrix v = {wide, LRP_F32, 33, 20, 20};
-  assert_int_equal(lrp_decompose("bf16", &w, 9, LRP_SVD, LRP_F32, &a), LRP_OK);
-  assert_int_equal(lrp_decompose("f32", &v, 9, LRP_SVD, LRP_F32, &b), LRP_OK);
+  assert_int_equal(lrp_decompose("bf16", &w, 9, LRP_SVD, LRP_F32, &scratch, &a), LRP_OK);
+  assert_int_equal(lrp_decompose("f32", &v, 9, LRP_SVD, LRP_F32, &scratch, &b), LRP_OK);
   assert_memory_equal(a.left, b.left, 33 * 9 * sizeof(float));
   assert_memory_equal(a.spectrum, b.spectrum, 20 * sizeof(double));
   lrp_factors_free(&a);
@@ -115,7 +117,7 @@ static void test_leading_dimension(void **state) {
   const lrp_matrix v = lrp_matrix_slice(w, 9, 6);
   lrp_factors f;
   (void)state;
-  assert_int_equal(lrp_decompose("slice", &v, 6, LRP_SVD, LRP_F32, &f), LRP_OK);
+  assert_int_equal(lrp_decompose("slice", &v, 6, LRP_SVD, LRP_F32, &scratch, &f), LRP_OK);
   for (int i = 0; i < 6; i++) assert_true(fabs(f.spectrum[i] - (i < 3 ? 5.0 : 4.0)) < 1e-14);
   assert_true(f.certificate.relative_error < 1e-6);
   lrp_factors_free(&f);
@@ -127,7 +129,7 @@ static void test_known_values(void **state) {
   const lrp_matrix view = {w, LRP_F32, 3, 4, 4};
   lrp_factors f;
   (void)state;
-  assert_int_equal(lrp_decompose("known", &view, 2, LRP_TUCKER, LRP_F32, &f), LRP_OK);
+  assert_int_equal(lrp_decompose("known", &view, 2, LRP_TUCKER, LRP_F32, &scratch, &f), LRP_OK);
   const float *u = f.left;
   const float *vt = f.right;
   assert_true(fabs(f.spectrum[0] - 4) < 1e-14 && fabs(f.spectrum[1] - 3) < 1e-14);
@@ -145,7 +147,7 @@ static void test_sign_of_a_tie(void **state) {
   const lrp_matrix view = {w, LRP_F32, 2, 1, 1};
   lrp_factors f;
   (void)state;
-  assert_int_equal(lrp_decompose("tie", &view, 1, LRP_SVD, LRP_F32, &f), LRP_OK);
+  assert_int_equal(lrp_decompose("tie", &view, 1, LRP_SVD, LRP_F32, &scratch, &f), LRP_OK);
   const float *u = f.left;
   assert_true(u[0] > 0.0f && u[1] < 0.0f && *(float *)f.right < 0.0f);
   lrp_factors_free(&f);
@@ -157,8 +159,8 @@ static void test_nested_ranks(void **state) {
   lrp_matrix w = case_create(CASE_RANDOM, LRP_F32, 40, 31, 0);
   lrp_factors a, b;
   (void)state;
-  assert_int_equal(lrp_decompose("3", &w, 3, LRP_TUCKER, LRP_BF16, &a), LRP_OK);
-  assert_int_equal(lrp_decompose("7", &w, 7, LRP_TUCKER, LRP_BF16, &b), LRP_OK);
+  assert_int_equal(lrp_decompose("3", &w, 3, LRP_TUCKER, LRP_BF16, &scratch, &a), LRP_OK);
+  assert_int_equal(lrp_decompose("7", &w, 7, LRP_TUCKER, LRP_BF16, &scratch, &b), LRP_OK);
   for (int i = 0; i < 40; i++) {
     assert_memory_equal((uint16_t *)a.left + 3 * i, (uint16_t *)b.left + 7 * i, 3 * 2);
   }
@@ -176,7 +178,7 @@ static void test_singular_value_beyond_float32(void **state) {
   lrp_factors f;
   (void)state;
   for (int i = 0; i < 35; i++) w[i] = 3e38f; /* s_1 = sqrt(35) 3e38 */
-  assert_int_equal(lrp_decompose("blk.7.weight", &view, 2, LRP_SVD, LRP_F32, &f), LRP_ERR_DATA);
+  assert_int_equal(lrp_decompose("blk.7.weight", &view, 2, LRP_SVD, LRP_F32, &scratch, &f), LRP_ERR_DATA);
   assert_null(f.left);
   assert_non_null(strstr(lrp_failure_message(LRP_ERR_DATA), "blk.7.weight"));
   lrp_failure_clear();
@@ -188,7 +190,7 @@ static void test_no_solver_passes(void **state) {
   lrp_factors f;
   (void)state;
   ((float *)(uintptr_t)w.data)[40] = NAN;
-  assert_int_equal(lrp_decompose("blk.3.weight", &w, 2, LRP_SVD, LRP_F32, &f), LRP_ERR_NUM);
+  assert_int_equal(lrp_decompose("blk.3.weight", &w, 2, LRP_SVD, LRP_F32, &scratch, &f), LRP_ERR_NUM);
   assert_null(f.left);
   assert_null(f.spectrum);
   assert_non_null(strstr(lrp_failure_message(LRP_ERR_NUM), "blk.3.weight"));
@@ -200,17 +202,17 @@ static void test_bad_arguments(void **state) {
   const float w[6] = {1, 2, 3, 4, 5, 6};
   const lrp_matrix view = {w, LRP_F32, 2, 3, 3};
   const lrp_matrix vast = {w, LRP_F32, INT64_C(1) << 32, 3, 3};
-  const lrp_matrix wide = {w, LRP_F32, 60000, 60000, 60000};
+  const lrp_matrix wide = {w, LRP_F32, 1000, 3000000, 3000000};
   lrp_factors f;
   (void)state;
-  assert_int_equal(lrp_decompose("x", &view, 3, LRP_SVD, LRP_F32, &f), LRP_ERR_BUG);
+  assert_int_equal(lrp_decompose("x", &view, 3, LRP_SVD, LRP_F32, &scratch, &f), LRP_ERR_BUG);
   lrp_failure_clear();
-  assert_int_equal(lrp_decompose("x", &view, 0, LRP_SVD, LRP_F32, &f), LRP_ERR_BUG);
+  assert_int_equal(lrp_decompose("x", &view, 0, LRP_SVD, LRP_F32, &scratch, &f), LRP_ERR_BUG);
   lrp_failure_clear();
-  assert_int_equal(lrp_decompose("x", &vast, 1, LRP_SVD, LRP_F32, &f), LRP_ERR_NUM);
+  assert_int_equal(lrp_decompose("x", &vast, 1, LRP_SVD, LRP_F32, &scratch, &f), LRP_ERR_NUM);
   assert_non_null(strstr(lrp_failure_message(LRP_ERR_NUM), "4294967296 x 3"));
   lrp_failure_clear();
-  assert_int_equal(lrp_decompose("x", &wide, 1, LRP_SVD, LRP_F32, &f), LRP_ERR_NUM);
+  assert_int_equal(lrp_decompose("x", &wide, 1, LRP_SVD, LRP_F32, &scratch, &f), LRP_ERR_NUM);
   assert_non_null(strstr(lrp_failure_message(LRP_ERR_NUM), "too large"));
   lrp_failure_clear();
 }

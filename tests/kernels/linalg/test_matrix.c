@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,7 @@ static void test_count_nonfinite(void **state) {
   enum { rows = 3, cols = 1500, ld = 1501 };
   static const lrp_dtype dtypes[] = {LRP_F32, LRP_F16, LRP_BF16};
   const double bad[] = {NAN, INFINITY, -INFINITY};
+  const double largest[] = {[LRP_F32] = FLT_MAX, [LRP_F16] = 65504.0, [LRP_BF16] = 0x1.fep127};
   (void)state;
   for (int d = 0; d < 3; d++) {
     const size_t size = lrp_dtype_size(dtypes[d]);
@@ -171,6 +173,7 @@ static void test_count_nonfinite(void **state) {
     const lrp_matrix a = {p, dtypes[d], rows, cols, ld};
     int64_t row = -1, col = -1;
     lrp_from_f64(p + (ld - 1) * size, dtypes[d], &bad[0], 1); /* in the gap */
+    lrp_from_f64(p + 7 * size, dtypes[d], &largest[d], 1);
     assert_int_equal(lrp_matrix_count_nonfinite(&a, &row, &col), 0);
     lrp_from_f64(p + (1 * ld + 1400) * size, dtypes[d], &bad[2], 1);
     lrp_from_f64(p + (2 * ld + 0) * size, dtypes[d], &bad[0], 1);

@@ -1,0 +1,194 @@
+#include "kernels/linalg/outliers.h"
+
+#include <math.h>
+
+#include "kernels/linalg/lapack.h"
+#include "kernels/linalg/ortho.h"
+#include "kernels/linalg/panel.h"
+#include "kernels/linalg/ritz.h"
+#include "kernels/linalg/weight_product.h"
+
+static const double outlier_ratio = 40.0;
+
+enum {
+  probe_first = 16, /* vectors iterated on; more if all of them stick out */
+  probe_last = 256,
+  refine_cols = 256,
+  iterations = 3 /* each brings them (s_i / s_j)^2 >= 1600 times closer */
+};
+
+/* splitmix64 of the index. */
+void lrp_fill_signs(float *x, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    uint64_t z = (uint64_t)(i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    x[i] = (z ^ z >> 31) >> 63 ? 1.0f : -1.0f;
+  }
+}
+
+lrp_status lrp_remove(int64_t n, int rank, const float *q, bool transposed, int cols, float *x,
+                      int64_t ldx, lrp_scratch *scratch) {
+  const float one = 1.0f, zero = 0.0f, minus_one = -1.0f;
+  const int rows = (int)n, ld = (int)ldx, ldq = transposed ? rows : rank;
+  const size_t mark = lrp_scratch_mark(scratch);
+  lrp_status st = LRP_OK;
+  float *h = lrp_scratch_take(scratch, &st, rank, cols, sizeof *h);
+  if (st == LRP_OK) { /* x is cols x n to BLAS, q is rank x n or n x rank */
+    sgemm_("N", transposed ? "N" : "T", &cols, &rank, &rows, &one, x, &ld, q, &ldq, &zero, h, &cols,
+           1, 1);
+    sgemm_("N", transposed ? "T" : "N", &cols, &rows, &rank, &minus_one, h, &cols, q, &ldq, &one, x,
+           &ld, 1, 1);
+  }
+  lrp_scratch_release(scratch, mark);
+  return st;
+}
+
+void lrp_place(int64_t n, int rank, const float *q, bool transposed, float *dst, int64_t ld) {
+  for (int64_t i = 0; i < n; i++) {
+    for (int64_t j = 0; j < rank; j++)
+      dst[i * ld + j] = transposed ? q[j * n + i] : q[i * rank + j];
+  }
+}
+
+/* The image of random signs holds s_i^2 in proportion: its largest direction stands for s_1, the
+ * lower half of them for what does not stick out. A half of the limit is suspicious. */
+lrp_status lrp_outliers_suspected(int64_t k, int64_t rows, int cols, const float *image,
+                                  lrp_scratch *scratch, bool *suspected) {
+  const double limit = outlier_ratio * outlier_ratio / (double)k;
+  const size_t mark = lrp_scratch_mark(scratch);
+  lrp_status st = LRP_OK;
+  double rest = 0.0;
+  double *g = lrp_scratch_take(scratch, &st, cols, cols, sizeof *g);
+  double *w = lrp_scratch_take(scratch, &st, cols, 1, sizeof *w);
+  if (st == LRP_OK) st = lrp_gram_f64(rows, cols, image, cols, g, scratch);
+  if (st == LRP_OK) st = lrp_eigen_f64(cols, g, w, scratch);
+  for (int i = 0; st == LRP_OK && i < (cols + 1) / 2; i++) rest += 2.0 * w[i];
+  *suspected = st == LRP_OK && w[cols - 1] > 0.5 * limit * rest;
+  if (st == LRP_ERR_NUM) { /* then anything may be wrong with it */
+    *suspected = true;
+    st = LRP_OK;
+  }
+  lrp_scratch_release(scratch, mark);
+  return st;
+}
+
+/* The last one that sticks out of those behind it takes all before it along. */
+static int count_outliers(const lrp_triplets *t, double energy) {
+  const double limit = outlier_ratio * outlier_ratio;
+  double rest = energy;
+  int count = 0;
+  for (int i = 0; i < t->rank; i++) {
+    rest -= t->s[i] * t->s[i];
+    const double others = fmax(rest, 1e-12 * energy) / (t->k - i);
+    if (t->s[i] * t->s[i] > limit * others) count = i + 1;
+  }
+  return count;
+}
+
+/* Subspace iteration in float32 with cols vectors. */
+static lrp_status iterate(const lrp_matrix *w, int cols, lrp_scratch *scratch, lrp_triplets *t) {
+  const lrp_operand a = {w, false}, back = {w, true};
+  lrp_status st = lrp_triplets_create(t, (int)w->rows, (int)w->cols, cols);
+  float *x = lrp_scratch_take(scratch, &st, w->cols, cols, sizeof *x);
+  float *y = lrp_scratch_take(scratch, &st, w->rows, cols, sizeof *y);
+  if (st == LRP_OK) lrp_fill_signs(x, w->cols * cols);
+  for (int i = 0; st == LRP_OK && i < iterations; i++) {
+    if (i > 0) st = lrp_orthonormalize(w->cols, cols, x, cols, scratch);
+    if (st == LRP_OK) st = lrp_weight_product(a, cols, x, cols, y, cols, scratch);
+    if (st == LRP_OK) st = lrp_orthonormalize(w->rows, cols, y, cols, scratch);
+    if (st == LRP_OK) st = lrp_normalize_columns(w->rows, cols, y, cols, scratch, NULL);
+    if (st == LRP_OK) st = lrp_weight_product(back, cols, y, cols, x, cols, scratch);
+  }
+  return st == LRP_OK ? lrp_ritz_finish(cols, y, x, t, scratch) : st;
+}
+
+/* c (rank x cols) = u^T w in double for a panel of columns of w. */
+static void exact_image(const lrp_triplets *t, const lrp_matrix *w, float *row, double *c) {
+  for (int64_t i = 0; i < t->rank * w->cols; i++) c[i] = 0.0;
+  for (int64_t i = 0; i < w->rows; i++) {
+    lrp_to_f32(row, lrp_matrix_row(w, i), w->dtype, (size_t)w->cols);
+    for (int64_t q = 0; q < t->rank; q++) {
+      const double u = (double)t->u[i * t->rank + q];
+      for (int64_t j = 0; j < w->cols; j++) c[q * w->cols + j] += u * (double)row[j];
+    }
+  }
+}
+
+/* s_q and v_q from row q of the panels of c. */
+static void take_image(lrp_triplets *t, int64_t q, int64_t n, const double *c) {
+  double sum = 0.0;
+  for (int pass = 0; pass < 2; pass++) {
+    for (int64_t first = 0; first < n; first += refine_cols) {
+      const int64_t cols = n - first < refine_cols ? n - first : refine_cols;
+      const double *row = c + first * t->rank + q * cols;
+      for (int64_t j = 0; j < cols; j++) {
+        if (pass == 0) sum += row[j] * row[j];
+        if (pass == 1) t->vt[q * n + first + j] = (float)(row[j] / t->s[q]);
+      }
+    }
+    t->s[q] = sqrt(sum);
+  }
+}
+
+/* s and v once more, in double: nearly all of |W|^2 may be in them, and what the certificate
+ * predicts for the others is a small difference. */
+static lrp_status refine(const lrp_matrix *w, lrp_scratch *scratch, lrp_triplets *t) {
+  const int64_t panels = (w->cols + refine_cols - 1) / refine_cols;
+  const size_t mark = lrp_scratch_mark(scratch);
+  lrp_status st = LRP_OK;
+  double *c = lrp_scratch_take(scratch, &st, t->rank, panels * refine_cols, sizeof *c);
+  float *rows = lrp_scratch_take(scratch, &st, panels, refine_cols, sizeof *rows);
+  if (st == LRP_OK) {
+#pragma omp parallel for schedule(static)
+    for (int64_t p = 0; p < panels; p++) {
+      const int64_t first = p * refine_cols, rest = w->cols - first;
+      const lrp_matrix panel =
+          lrp_panel(w, 0, first, w->rows, rest < refine_cols ? rest : refine_cols);
+      exact_image(t, &panel, rows + first, c + first * t->rank);
+    }
+    for (int64_t q = 0; q < t->rank; q++) take_image(t, q, w->cols, c);
+  }
+  lrp_scratch_release(scratch, mark);
+  return st;
+}
+
+static lrp_status suspect(const lrp_matrix *w, lrp_scratch *scratch, bool *suspected) {
+  const lrp_operand a = {w, false};
+  const int64_t k = w->rows < w->cols ? w->rows : w->cols;
+  lrp_status st = LRP_OK;
+  float *x = lrp_scratch_take(scratch, &st, w->cols, probe_first, sizeof *x);
+  float *y = lrp_scratch_take(scratch, &st, w->rows, probe_first, sizeof *y);
+  if (st != LRP_OK) return st;
+  lrp_fill_signs(x, w->cols * probe_first);
+  st = lrp_weight_product(a, probe_first, x, probe_first, y, probe_first, scratch);
+  if (st != LRP_OK) return st;
+  return lrp_outliers_suspected(k, w->rows, probe_first, y, scratch, suspected);
+}
+
+lrp_status lrp_outliers(const lrp_matrix *w, double energy, lrp_scratch *scratch, lrp_triplets *t) {
+  const int64_t k = w->rows < w->cols ? w->rows : w->cols;
+  const size_t mark = lrp_scratch_mark(scratch);
+  bool suspected = false;
+  int count = 0;
+  *t = (lrp_triplets){0};
+  lrp_status st = suspect(w, scratch, &suspected);
+  for (int probe = probe_first; st == LRP_OK && suspected && probe <= probe_last && probe < k;
+       probe *= 4) {
+    lrp_triplets_free(t);
+    lrp_scratch_release(scratch, mark);
+    st = iterate(w, probe, scratch, t);
+    count = st == LRP_OK ? count_outliers(t, energy) : 0;
+    suspected = count == probe;
+  }
+  lrp_scratch_release(scratch, mark);
+  if (st == LRP_ERR_NUM) st = LRP_OK; /* of fewer directions than that: nothing to be gained */
+  if (st != LRP_OK || count == 0) {
+    lrp_triplets_free(t);
+  } else {
+    lrp_triplets_truncate(t, count);
+    st = refine(w, scratch, t);
+    if (st != LRP_OK) lrp_triplets_free(t);
+  }
+  return st;
+}
