@@ -1,6 +1,7 @@
 # Short names for the few commands that people type; CMake does the work.
 
-.PHONY: all demo test debug-test fault-test kill-test slurm-test format clean deps help
+.PHONY: all demo test debug-test fault-test kill-test slurm-test bench bench-model format clean \
+        deps help
 .DEFAULT_GOAL := all
 
 jobs := $(shell nproc)
@@ -20,6 +21,8 @@ help:
 	@echo "make fault-test  calls that fail: memory, writes, reads; one after the other"
 	@echo "make kill-test   50 runs that are killed and resumed"
 	@echo "make slurm-test  as root: a Slurm cluster of two network namespaces, ten minutes or more"
+	@echo "make bench       measure decompositions beside LAPACK and PyTorch: half an hour or more"
+	@echo "make bench-model measure those of a model of 13.5 GB: 30 GB of disk"
 	@echo "make deps        check for the Debian packages that are needed; root installs them"
 	@echo "make format      lay out the source with clang-format"
 	@echo "make clean       remove build/"
@@ -65,6 +68,23 @@ slurm-test: deps
 	cmake --preset release
 	cmake --build --preset release -j$(jobs) --target lrpipe synth_model
 	tests/slurm/run.sh build/release || test $$? -eq 77
+
+# Lines of JSON go to build/bench.jsonl and, at the end, to stdout; tables go to stderr. A forced
+# BLAS kernel would halve everything.
+bench_run := env -u OPENBLAS_CORETYPE
+bench_programs := build/release/tests/bench
+bench: deps
+	cmake --preset release
+	cmake --build --preset release -j$(jobs) --target bench_decompose
+	$(bench_run) $(bench_programs)/bench_decompose > build/bench.jsonl
+	$(bench_run) mpirun --oversubscribe --bind-to none -np 2 $(bench_programs)/bench_decompose --grid \
+	  >> build/bench.jsonl
+	@cat build/bench.jsonl
+
+bench-model: deps
+	cmake --preset release
+	cmake --build --preset release -j$(jobs) --target lrpipe synth_model
+	python3 tests/bench/whole_model.py build/release
 
 format:
 	find kernels io pipeline tests -name '*.[ch]' -exec clang-format -i {} +

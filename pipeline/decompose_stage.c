@@ -1,150 +1,128 @@
 #include "pipeline/decompose_stage.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "kernels/linalg/decompose.h"
 #include "kernels/log.h"
+#include "pipeline/forecast.h"
+#include "pipeline/memory.h"
 #include "pipeline/partition.h"
+#include "pipeline/pass.h"
+
+/* A crash may lose what was finished in that time. A unit that takes longer does not begin before
+ * everything is on disk. */
+static const double flush_every_s = 1.0;
+
+/* What a process rank works with. */
+typedef struct {
+  lrp_store *store;
+  const lrp_topology *topo;
+  lrp_control *control;
+  lrp_partition part;
+  bool *todo;     /* owned, a flag per unit */
+  int *position;  /* owned: of each unit in the order of reading */
+  lrp_pass *pass; /* owned */
+  double busy_s;  /* that this process rank spent on units */
+  lrp_scratch scratch;
+} stage;
+
+static const lrp_unit *unit_of(const stage *s, int i) {
+  return &s->store->study->plan.units[i];
+}
 
 /* The weight of unit i. */
-static lrp_status weight(const lrp_store *store, int i, lrp_matrix *w) {
-  const lrp_unit *u = &store->study->plan.units[i];
-  return lrp_model_matrix(&store->study->model, u->name, u->m, u->n, w);
+static lrp_status weight(const stage *s, int i, lrp_matrix *w) {
+  const lrp_unit *u = unit_of(s, i);
+  return lrp_model_matrix(&s->store->study->model, u->name, u->m, u->n, w);
 }
 
-static lrp_status put(lrp_store *store, int i, const lrp_factors *f, double seconds,
-                      int process_ranks) {
-  const lrp_status st = lrp_store_put(store, i, f, seconds, process_ranks);
-  if (st == LRP_OK) {
-    lrp_log_local("decomposed %s rank %d error %.6g in %.3f s (%s)",
-                  store->study->plan.units[i].name, f->rank, f->certificate.relative_error, seconds,
-                  lrp_solver_name(f->solver));
-  }
-  return st;
-}
-
-/* Unit i by this process rank alone. */
-static lrp_status do_local(lrp_store *store, int i) {
-  const lrp_study *study = store->study;
-  lrp_factors f = {0};
-  lrp_matrix w;
-  const double start = MPI_Wtime();
-  lrp_status st = weight(store, i, &w);
-  if (st == LRP_OK) {
-    st = lrp_decompose(study->plan.units[i].name, &w, store->place[i].rank,
-                       study->job.decompose.method, study->store_dtype, &f);
-  }
-  if (st == LRP_OK) st = put(store, i, &f, MPI_Wtime() - start, 1);
-  lrp_factors_free(&f);
-  return st;
-}
-
-static bool is_leader(MPI_Comm group) {
-  int me;
-  MPI_Comm_rank(group, &me);
-  return me == 0;
-}
-
-/* Unit i by all process ranks of group. Collective over group. */
-static lrp_status do_grid(lrp_store *store, int i, MPI_Comm group) {
-  const lrp_study *study = store->study;
-  lrp_factors f = {0};
-  lrp_matrix w;
-  int size;
-  const double start = MPI_Wtime();
-
-  MPI_Comm_size(group, &size);
-  lrp_status st = lrp_agree(weight(store, i, &w), group);
-  if (st == LRP_OK) {
-    st = lrp_decompose_grid(study->plan.units[i].name, &w, store->place[i].rank,
-                            study->job.decompose.method, study->store_dtype, group, &f);
-  }
-  if (st == LRP_OK && is_leader(group)) st = put(store, i, &f, MPI_Wtime() - start, size);
-  lrp_factors_free(&f);
-  return lrp_agree(st, group);
-}
-
-/* Unit i by group, if there is time for it: process rank 0 of the group decides. Collective over
- * group. */
-static lrp_status take_grid_unit(lrp_store *store, int i, MPI_Comm group, lrp_control *control) {
-  const lrp_unit *unit = &store->study->plan.units[i];
-  const double start = MPI_Wtime();
-  lrp_status st = LRP_OK;
-  int size;
-
-  MPI_Comm_size(group, &size);
-  const double cost = unit->cost / size; /* predictions are of one process rank's time */
-  lrp_watch_phase(control->watch, "decompose %s over a grid", unit->name);
-  if (is_leader(group)) st = lrp_stop_check(control->stop, cost);
-  st = lrp_agree(st, group);
-  if (st == LRP_OK) st = do_grid(store, i, group);
+/* Whether unit i may begin here and now. What is finished is on disk before a long one. */
+static lrp_status may_begin(stage *s, int i, double seconds) {
+  lrp_status st = lrp_stop_check(s->control->stop, seconds);
+  if (st == LRP_OK) st = lrp_pass_check(s->pass);
   if (st != LRP_OK) return st;
-  lrp_stop_learn(control->stop, cost, MPI_Wtime() - start);
-  if (is_leader(group)) lrp_progress_advance(control->progress, 1);
-  return LRP_OK;
+  lrp_pass_reached(s->pass, s->position[i]);
+  const bool checkpoint = lrp_stop_checkpoint(s->control->stop);
+  const bool is_long = lrp_stop_predict(s->control->stop, seconds) > flush_every_s;
+  return checkpoint || is_long ? lrp_store_flush(s->store) : LRP_OK;
 }
 
-static lrp_status grid_units(lrp_store *store, const lrp_topology *topo, const lrp_partition *part,
-                             lrp_control *control) {
-  const int mine = topo->me / part->group_size;
-  const bool member = mine < part->n_groups;
-  lrp_status st = LRP_OK;
-  MPI_Comm group;
+static lrp_status put(stage *s, int i, const lrp_factors *f, double seconds, int process_ranks) {
+  const lrp_status st = lrp_store_put(s->store, i, f, seconds, process_ranks);
+  if (st != LRP_OK) return st;
+  lrp_log_local("decomposed %s rank %d error %.6g in %.3f s (%s)", unit_of(s, i)->name, f->rank,
+                f->certificate.relative_error, seconds, lrp_solver_name(f->solver));
+  return lrp_store_flush_after(s->store, flush_every_s);
+}
 
-  MPI_Comm_split(topo->comm, member ? mine : MPI_UNDEFINED, 0, &group);
-  for (int j = 0; member && st == LRP_OK && j < store->study->plan.n_units; j++) {
-    const int i = part->order[j];
-    if (part->owner[i] != mine || lrp_store_done(store, i, NULL)) continue;
-    st = take_grid_unit(store, i, group, control);
+/* ---- Units of one process rank --------------------------------------------------------------- */
+
+static lrp_status do_local(stage *s, int i) {
+  const lrp_study *study = s->store->study;
+  lrp_factors f = {0};
+  lrp_matrix w;
+  const double start = MPI_Wtime();
+  lrp_status st = weight(s, i, &w);
+  if (st == LRP_OK) st = lrp_pass_scan(s->pass, unit_of(s, i)->name, &w);
+  if (st == LRP_OK) {
+    st = lrp_decompose(study->plan.units[i].name, &w, s->store->place[i].rank,
+                       study->job.decompose.method, study->store_dtype, &s->scratch, &f);
   }
-  if (st > LRP_STOPPED) lrp_stop_abandon(control->stop);
-  if (member) MPI_Comm_free(&group);
-  lrp_watch_wait(control->watch, "decompose: wait for the other grids");
-  return lrp_agree(st, topo->comm);
+  if (st == LRP_OK) st = put(s, i, &f, MPI_Wtime() - start, 1);
+  lrp_factors_free(&f);
+  return st;
 }
 
-/* One unit after the other, as the node's counter deals them. */
-static lrp_status take_units(lrp_store *store, lrp_deal *deal, lrp_control *control) {
+static lrp_status take_local_unit(stage *s, int i) {
+  const lrp_unit *unit = unit_of(s, i);
+  const double start = MPI_Wtime();
+  lrp_status st = may_begin(s, i, unit->seconds);
+  if (st != LRP_OK) return st;
+  lrp_watch_phase(s->control->watch, "decompose %s", unit->name);
+  st = do_local(s, i);
+  const double seconds = MPI_Wtime() - start;
+  s->busy_s += seconds;
+  lrp_stop_learn(s->control->stop, unit->seconds, seconds);
+  if (st == LRP_OK) lrp_progress_advance(s->control->progress, 1);
+  return st;
+}
+
+/* One unit after the other, as the node's counter deals them; then the rest of the reading. */
+static lrp_status take_units(stage *s, lrp_deal *deal) {
   lrp_status st = LRP_OK;
   int64_t i;
-  while (st == LRP_OK && (i = lrp_deal_next(deal)) >= 0) {
-    const lrp_unit *unit = &store->study->plan.units[i];
-    const double start = MPI_Wtime();
-    st = lrp_stop_check(control->stop, unit->cost);
-    if (st != LRP_OK) break;
-    lrp_watch_phase(control->watch, "decompose %s", unit->name);
-    st = do_local(store, (int)i);
-    lrp_stop_learn(control->stop, unit->cost, MPI_Wtime() - start);
-    if (st == LRP_OK) lrp_progress_advance(control->progress, 1);
-  }
+  while (st == LRP_OK && (i = lrp_deal_next(deal)) >= 0) st = take_local_unit(s, (int)i);
+  const lrp_status flushed = lrp_store_flush(s->store); /* what is done stays done */
+  if (flushed > st) st = flushed;
+  if (st == LRP_OK) st = lrp_pass_finish(s->pass, s->control);
   /* A failure ends the node's work; out of time, others may still have room for smaller units. */
   if (st > LRP_STOPPED) {
     lrp_deal_stop(deal);
-    lrp_stop_abandon(control->stop);
+    lrp_stop_abandon(s->control->stop);
   }
   return st;
 }
 
-static lrp_status local_units(lrp_store *store, const lrp_topology *topo, const lrp_partition *part,
-                              const bool *todo, lrp_control *control) {
-  const lrp_plan *plan = &store->study->plan;
-  int *node = calloc((size_t)plan->n_units + 1, sizeof *node);
-  bool *local = calloc((size_t)plan->n_units + 1, sizeof *local);
+static lrp_status local_units(stage *s) {
+  const int n = s->store->study->plan.n_units;
+  const lrp_topology *topo = s->topo;
+  int *node = calloc((size_t)n + 1, sizeof *node);
+  bool *local = calloc((size_t)n + 1, sizeof *local);
   lrp_deal *deal = NULL;
-  lrp_status st =
-      node && local ? LRP_OK : lrp_fail_memory((size_t)plan->n_units * sizeof *node, "a schedule");
+  lrp_status st = node && local ? LRP_OK : lrp_fail_memory((size_t)n * sizeof *node, "a schedule");
 
   st = lrp_agree(st, topo->comm);
   if (st == LRP_OK) {
-    for (int i = 0; i < plan->n_units; i++) {
-      local[i] = todo[i] && part->owner[i] < 0;
-      if (local[i]) node[i] = -1 - part->owner[i];
+    for (int i = 0; i < n; i++) {
+      local[i] = s->todo[i] && s->part.owner[i] < 0;
+      if (local[i]) node[i] = -1 - s->part.owner[i];
     }
-    st = lrp_deal_create(topo, node, local, part->order, plan->n_units, &deal);
+    st = lrp_deal_create(topo, node, local, s->part.order, n, &deal);
   }
   if (st == LRP_OK) {
-    st = take_units(store, deal, control);
-    lrp_watch_wait(control->watch, "decompose: wait for the other process ranks");
+    st = take_units(s, deal);
+    lrp_watch_wait(s->control->watch, "decompose: wait for the other process ranks");
     st = lrp_agree(st, topo->comm);
     lrp_deal_destroy(&deal);
   }
@@ -153,44 +131,220 @@ static lrp_status local_units(lrp_store *store, const lrp_topology *topo, const 
   return st;
 }
 
-/* Measured times of what is stored already: the first prediction of a run that goes on. */
-static void learn(const lrp_store *store, lrp_stop *stop, int threads) {
-  const double flops_per_thread = 1e10; /* a cautious guess where nothing was measured */
-  const lrp_plan *plan = &store->study->plan;
-  lrp_stop_stage(stop, 1.0 / (flops_per_thread * threads));
-  for (int i = 0; i < plan->n_units; i++) {
-    lrp_unit_record record;
-    if (!lrp_store_done(store, i, &record)) continue;
-    lrp_stop_learn(stop, plan->units[i].cost / record.process_ranks, record.seconds);
+/* ---- Units of several process ranks ---------------------------------------------------------- */
+
+static bool is_leader(MPI_Comm group) {
+  int me;
+  MPI_Comm_rank(group, &me);
+  return me == 0;
+}
+
+/* Each process rank of group looks at its part of the rows; where anything is found, the leader at
+ * all of them, to say what. Collective over group. */
+static lrp_status scan_together(stage *s, int i, const lrp_matrix *w, MPI_Comm group) {
+  int me, size;
+  int64_t row, col;
+  MPI_Comm_rank(group, &me);
+  MPI_Comm_size(group, &size);
+  const int64_t first = w->rows * me / size, end = w->rows * (me + 1) / size;
+  lrp_matrix part = *w;
+  part.data = lrp_matrix_row(w, first);
+  part.rows = end - first;
+  const bool bad = lrp_matrix_count_nonfinite(&part, &row, &col) > 0;
+  const lrp_status st = lrp_agree(bad ? LRP_ERR_DATA : LRP_OK, group);
+  if (st != LRP_OK && me == 0) lrp_pass_scan(s->pass, unit_of(s, i)->name, w);
+  return st;
+}
+
+/* Unit i by all process ranks of group. Collective over group. */
+static lrp_status do_grid(stage *s, int i, MPI_Comm group) {
+  const lrp_study *study = s->store->study;
+  lrp_factors f = {0};
+  lrp_matrix w;
+  int size;
+  const double start = MPI_Wtime();
+
+  MPI_Comm_size(group, &size);
+  lrp_status st = lrp_agree(weight(s, i, &w), group);
+  if (st == LRP_OK) st = scan_together(s, i, &w, group);
+  if (st == LRP_OK) {
+    st =
+        lrp_decompose_grid(study->plan.units[i].name, &w, s->store->place[i].rank,
+                           study->job.decompose.method, study->store_dtype, group, &s->scratch, &f);
+  }
+  if (st == LRP_OK && is_leader(group)) {
+    st = put(s, i, &f, MPI_Wtime() - start, size);
+    if (st == LRP_OK) st = lrp_store_flush(s->store);
+  }
+  lrp_factors_free(&f);
+  return lrp_agree(st, group);
+}
+
+/* Unit i by group, if there is time for it: process rank 0 of the group decides. Collective over
+ * group. */
+static lrp_status take_grid_unit(stage *s, int i, MPI_Comm group) {
+  const double start = MPI_Wtime();
+  lrp_control *control = s->control;
+  int size;
+
+  MPI_Comm_size(group, &size);
+  const double seconds = unit_of(s, i)->seconds / lrp_partition_speedup(size);
+  lrp_watch_phase(control->watch, "decompose %s over a grid", unit_of(s, i)->name);
+  lrp_status st = lrp_pass_check(s->pass);
+  if (st == LRP_OK && is_leader(group)) st = may_begin(s, i, seconds);
+  st = lrp_agree(st, group);
+  if (st != LRP_OK) return st;
+  lrp_pass_reached(s->pass, s->position[i]);
+  st = do_grid(s, i, group);
+  const double measured = MPI_Wtime() - start;
+  s->busy_s += measured;
+  if (st != LRP_OK) return st;
+  lrp_stop_learn(control->stop, seconds, measured);
+  if (is_leader(group)) lrp_progress_advance(control->progress, 1);
+  return LRP_OK;
+}
+
+static lrp_status grid_units(stage *s) {
+  const int mine = s->topo->me / s->part.group_size;
+  const bool member = mine < s->part.n_groups;
+  lrp_status st = LRP_OK;
+  MPI_Comm group;
+
+  MPI_Comm_split(s->topo->comm, member ? mine : MPI_UNDEFINED, 0, &group);
+  for (int j = 0; member && st == LRP_OK && j < s->store->study->plan.n_units; j++) {
+    const int i = s->part.order[j];
+    if (s->part.owner[i] == mine && s->todo[i]) st = take_grid_unit(s, i, group);
+  }
+  if (st > LRP_STOPPED) lrp_stop_abandon(s->control->stop);
+  if (member) MPI_Comm_free(&group);
+  lrp_watch_wait(s->control->watch, "decompose: wait for the other grids");
+  return lrp_agree(st, s->topo->comm);
+}
+
+/* ---- The stage ------------------------------------------------------------------------------- */
+
+/* Append the units that are for a grid, or those that are not, to the order of reading. The process
+ * ranks that share the units of a node, or of a group, read them in turn. */
+static void add_to_order(stage *s, bool grid, lrp_pass_unit *units, int *n) {
+  const int group_size = grid ? s->part.group_size : s->topo->node_ranks[s->topo->node_index];
+  const int owner = grid ? s->topo->me / s->part.group_size : -1 - s->topo->node_index;
+  int me, turn = 0;
+  MPI_Comm_rank(s->topo->node, &me);
+  if (grid) me = s->topo->me % group_size;
+  for (int j = 0; j < s->store->study->plan.n_units; j++) {
+    const int i = s->part.order[j];
+    if (!s->todo[i] || (s->part.owner[i] >= 0) != grid) continue;
+    const bool here = s->part.owner[i] == owner;
+    s->position[i] = *n;
+    units[(*n)++] =
+        (lrp_pass_unit){.name = unit_of(s, i)->name, .mine = here && turn % group_size == me};
+    turn += here;
   }
 }
 
-lrp_status lrp_decompose_stage(lrp_store *store, const lrp_topology *topo, lrp_control *control) {
+/* Reading begins with what will be decomposed first. Collective. */
+static lrp_status start_reading(stage *s, const lrp_identity *identity) {
+  const int n = s->store->study->plan.n_units;
+  lrp_pass_unit *units = calloc((size_t)n + 1, sizeof *units);
+  int n_todo = 0;
+  s->position = calloc((size_t)n + 1, sizeof *s->position);
+  lrp_status st =
+      units && s->position ? LRP_OK : lrp_fail_memory((size_t)n * sizeof *units, "a schedule");
+
+  st = lrp_agree(st, s->topo->comm);
+  if (st == LRP_OK) {
+    if (s->part.group_size > 0) add_to_order(s, true, units, &n_todo);
+    add_to_order(s, false, units, &n_todo);
+    st = lrp_pass_start(&s->store->study->model, s->topo, identity->xxh3, units, n_todo, &s->pass);
+  }
+  free(units);
+  return st;
+}
+
+/* End reading, and keep what is known of the weights by now. Collective. */
+static lrp_status stop_reading(stage *s, lrp_status st, lrp_identity *identity) {
+  const bool complete = lrp_identity_complete(identity);
+  lrp_watch_phase(s->control->watch, "end reading ahead");
+  const lrp_status ended = lrp_pass_end(&s->pass, identity->xxh3);
+  if (ended > st) st = ended;
+  if (complete || st > LRP_STOPPED) return st;
+  const lrp_status saved = lrp_identity_save(identity);
+  return saved > st ? saved : st;
+}
+
+/* Times are predicted; those of what is stored already correct the first predictions of a run that
+ * goes on. */
+static void learn(const lrp_store *store, lrp_stop *stop) {
+  const lrp_plan *plan = &store->study->plan;
+  lrp_stop_stage(stop, 1.0);
+  for (int i = 0; i < plan->n_units; i++) {
+    lrp_unit_record record;
+    if (!lrp_store_done(store, i, &record)) continue;
+    lrp_stop_learn(stop, plan->units[i].seconds / lrp_partition_speedup(record.process_ranks),
+                   record.seconds);
+  }
+}
+
+/* What is to do, predicted; a first run reads all weights. */
+static lrp_status predict(const stage *s, const lrp_identity *identity, lrp_forecast *predicted) {
+  const lrp_study *study = s->store->study;
+  const lrp_topology *topo = s->topo;
+  const double reading_s =
+      lrp_identity_complete(identity)
+          ? 0.0
+          : lrp_forecast_reading(&study->calibration.cost, &study->model.config,
+                                 lrp_model_dtype(&study->model), topo->size);
+  return lrp_forecast_make(&study->plan, &s->part, s->todo, reading_s, topo->node_ranks,
+                           topo->n_nodes, predicted);
+}
+
+/* Bytes that a process rank may use, on the host where they are fewest. Collective. */
+static double memory_share(const lrp_topology *topo) {
+  const double here = lrp_memory_available();
+  double share = here < 0.0 ? INFINITY : here / topo->node_ranks[topo->node_index];
+  MPI_Allreduce(MPI_IN_PLACE, &share, 1, MPI_DOUBLE, MPI_MIN, topo->comm);
+  return share;
+}
+
+lrp_status lrp_decompose_stage(lrp_store *store, lrp_identity *identity, const lrp_topology *topo,
+                               lrp_control *control) {
   const lrp_study *study = store->study;
   const int n = study->plan.n_units;
-  bool *todo = calloc((size_t)n + 1, sizeof *todo);
-  lrp_partition part = {0};
+  stage s = {.store = store, .topo = topo, .control = control};
+  lrp_forecast predicted = {0};
+  const double start = MPI_Wtime();
+  const double rank_bytes = memory_share(topo);
   int n_todo = 0;
-  lrp_status st = todo ? LRP_OK : lrp_fail_memory((size_t)n, "a schedule");
+  lrp_status st = LRP_OK;
 
+  s.todo = calloc((size_t)n + 1, sizeof *s.todo);
+  if (!s.todo) st = lrp_fail_memory((size_t)n, "a schedule");
   if (st == LRP_OK) {
     for (int i = 0; i < n; i++) {
-      todo[i] = !lrp_store_done(store, i, NULL);
-      n_todo += todo[i];
+      s.todo[i] = !lrp_store_done(store, i, NULL);
+      n_todo += s.todo[i];
     }
-    st = lrp_partition_create(&study->plan, todo, study->job.decompose.grid_elements, topo->size,
-                              topo->node_ranks, topo->n_nodes, &part);
+    st = lrp_partition_create(&study->plan, s.todo, study->job.decompose.grid_elements, rank_bytes,
+                              topo->size, topo->node_ranks, topo->n_nodes, &s.part);
+    if (st == LRP_OK) st = predict(&s, identity, &predicted);
   }
   st = lrp_agree(st, topo->comm);
+  if (st == LRP_OK) st = start_reading(&s, identity);
   if (st == LRP_OK) {
-    lrp_log("decompose: %d of %d units to do", n_todo, n);
+    lrp_log("decompose: %d of %d units to do, in about %.1f s", n_todo, n, predicted.wall);
     lrp_progress_begin(control->progress, "decompose", n, n - n_todo);
-    learn(store, control->stop, topo->threads);
-    if (part.group_size > 0) st = grid_units(store, topo, &part, control);
-    if (st == LRP_OK) st = local_units(store, topo, &part, todo, control);
+    learn(store, control->stop);
+    if (s.part.group_size > 0) st = grid_units(&s);
+    if (st == LRP_OK) st = local_units(&s);
+    st = stop_reading(&s, st, identity);
     if (st == LRP_OK) st = lrp_store_refresh(store);
+    if (st == LRP_OK) {
+      lrp_forecast_compare(predicted, n_todo, MPI_Wtime() - start, s.busy_s, topo);
+    }
   }
-  lrp_partition_free(&part);
-  free(todo);
+  lrp_scratch_free(&s.scratch);
+  lrp_partition_free(&s.part);
+  free(s.position);
+  free(s.todo);
   return st;
 }

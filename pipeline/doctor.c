@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "io/base/file.h"
+#include "pipeline/doctor_calibrate.h"
 #include "pipeline/doctor_facts.h"
 
 static const char standard_job[] = "lrpipe.yaml";
@@ -35,8 +36,8 @@ static bool is_job(const char *path) {
 /* A bad job is a finding like the others: what the machine says is of use all the same. */
 static void read_job(const lrp_options *options, const lrp_topology *topo, target *t,
                      lrp_findings *f) {
-  const lrp_status st =
-      lrp_outlook_open(options, t->job, topo->node_ranks, topo->n_nodes, &t->outlook);
+  const lrp_status st = lrp_outlook_open(options, t->job, topo->node_ranks, topo->n_nodes,
+                                         topo->threads, &t->outlook);
   char why[1024];
 
   if (t->outlook.job.output) {
@@ -74,6 +75,18 @@ static void check_machine(const lrp_topology *topo, const lrp_facts *facts, cons
   lrp_check_time(f);
 }
 
+/* Measure speeds, or say where those come from that are known. Collective. */
+static lrp_status predictions(const lrp_options *options, const lrp_topology *topo,
+                              const char *output, lrp_findings *f) {
+  char dir[PATH_MAX];
+
+  if (options->calibrate) {
+    const int error = lrp_nearest_directory(output, dir, sizeof dir);
+    return lrp_doctor_calibrate(topo, error ? "." : dir, f);
+  }
+  return lrp_agree(topo->me == 0 ? lrp_check_speeds(topo, f) : LRP_OK, topo->comm);
+}
+
 static lrp_status finish(const lrp_topology *topo, const lrp_findings *f) {
   int code = f->status;
 
@@ -108,7 +121,8 @@ static lrp_status examine(const lrp_options *options, const lrp_topology *topo) 
   }
   MPI_Bcast(t->output, sizeof t->output, MPI_CHAR, 0, topo->comm);
   lrp_check_output(topo, t->output, t->planned ? &t->outlook : NULL, &f);
-  st = finish(topo, &f);
+  st = predictions(options, topo, t->output, &f);
+  if (st == LRP_OK) st = finish(topo, &f);
 
 cleanup:
   if (t) lrp_outlook_close(&t->outlook);

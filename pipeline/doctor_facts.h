@@ -48,4 +48,9 @@ void lrp_check_time(lrp_findings *f);
 void lrp_check_output(const lrp_topology *topo, const char *output, const lrp_outlook *o,
                       lrp_findings *f);
 
+/** The directory where output is or would be made: the nearest one that is there. Local.
+ *  @param[out] dir  of size bytes
+ *  @return 0, or errno of what is in the way */
+int lrp_nearest_directory(const char *output, char *dir, size_t size);
+
 #endif

@@ -55,9 +55,7 @@ static void check_file_system(const char *dir, lrp_findings *f) {
 
 /* ---- A probe file ---------------------------------------------------------------------------- */
 
-/* The directory where the output is or would be made: the nearest one that is there. Returns 0 or
- * errno of what is in the way. */
-static int nearest_directory(const char *output, char *dir, size_t size) {
+int lrp_nearest_directory(const char *output, char *dir, size_t size) {
   struct stat s;
 
   snprintf(dir, size, "%s", *output ? output : ".");
@@ -253,7 +251,7 @@ static void check_lock(const char *output, lrp_findings *f) {
 static void check_directory(const char *output, const lrp_outlook *o, char *probe, size_t size,
                             lrp_findings *f) {
   char dir[PATH_MAX], host[64] = "host";
-  const int error = nearest_directory(output, dir, sizeof dir);
+  const int error = lrp_nearest_directory(output, dir, sizeof dir);
 
   if (error) {
     lrp_finding_bad(f, status_of(error), "output", "choose another output",

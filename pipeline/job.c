@@ -170,6 +170,11 @@ static void warn_variable(const char *name) {
   }
 }
 
+/* Variables that are no key of a job. */
+static bool is_other_variable(const char *name) {
+  return strcmp(name, "LRPIPE_CALIBRATION") == 0;
+}
+
 /* "LRPIPE_A_B=v" */
 static lrp_status apply_variable(parse_state *s, const char *text) {
   const char *equals = strchr(text, '=');
@@ -183,7 +188,7 @@ static lrp_status apply_variable(parse_state *s, const char *text) {
   key = key_of_variable(name);
   if (key) {
     st = apply_value(s, name, key->path, equals + 1);
-  } else {
+  } else if (!is_other_variable(name)) {
     warn_variable(name);
   }
   free(name);

@@ -18,6 +18,9 @@ static const entry environment[] = {
     {"LRPIPE_SECTION_KEY",
      "a key of the job, as LRPIPE_DECOMPOSE_METHOD=svd for decompose.method. Precedence: --set, "
      "environment, job file, default. Variables of that form that are no key are warned about."},
+    {"LRPIPE_CALIBRATION",
+     "file of the speeds that lrpipe doctor --calibrate measures and predictions rest on; default "
+     "lrpipe/calibration.json in XDG_CACHE_HOME or ~/.cache."},
     {"OMP_NUM_THREADS",
      "threads of each process rank; without it, its share of the cores that it may use"},
     {"SLURM_JOB_END_TIME",

@@ -49,6 +49,12 @@ const lrp_option_row lrp_option_rows[] = {
      "end the run if a process rank gives no sign of life for so long (default 300)"},
     {"--ranks", "N", LRP_OPTION_INTEGER, FIELD(ranks), ONLY(LRP_CMD_PLAN), max_ranks,
      "process ranks to plan for (default 1)"},
+    {"--nodes", "M", LRP_OPTION_INTEGER, FIELD(nodes), ONLY(LRP_CMD_PLAN), max_ranks,
+     "nodes that they are spread over (default 1)"},
+    {"--threads", "T", LRP_OPTION_INTEGER, FIELD(threads), ONLY(LRP_CMD_PLAN), LRP_MAX_THREADS,
+     "threads of each (default OMP_NUM_THREADS, or a share of the cores)"},
+    {"--calibrate", NULL, LRP_OPTION_FLAG, 0, ONLY(LRP_CMD_DOCTOR), 0,
+     "measure the speeds that predictions rest on; start it as the run is started"},
     {"--layers", "LIST", LRP_OPTION_TEXT, FIELD(layers), ONLY(LRP_CMD_SPACE), 0,
      "all, or 2,17,31, or 3:31:2 (its end included)"},
     {"--tensors", "LIST", LRP_OPTION_TEXT, FIELD(tensors), ONLY(LRP_CMD_SPACE), 0,
@@ -270,9 +276,10 @@ lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out) {
   parse_state s = {.out = out};
   lrp_status st;
 
-  *out = (lrp_options){.ranks = 1, .watchdog_s = 300};
+  *out = (lrp_options){.ranks = 1, .nodes = 1, .watchdog_s = 300};
   st = read_arguments(&s, argc, argv);
   out->quiet = is_given(&s, "--quiet");
+  out->calibrate = is_given(&s, "--calibrate");
   if (st == LRP_OK && (is_given(&s, "--help") || is_given(&s, "--version"))) {
     out->command = is_given(&s, "--help") ? LRP_CMD_HELP : LRP_CMD_VERSION;
     return LRP_OK;

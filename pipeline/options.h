@@ -24,6 +24,8 @@ typedef enum {
   LRP_CMD_VERSION
 } lrp_command;
 
+enum { LRP_MAX_THREADS = 4096 }; /* of a process rank */
+
 typedef struct {
   lrp_command command;
   const char *operand; /* job file, model directory or output directory; borrowed from argv */
@@ -33,6 +35,9 @@ typedef struct {
   double max_time_s;   /* run: time limit; 0: none */
   int64_t watchdog_s;  /* run: seconds without a sign of life of a process rank */
   int64_t ranks;       /* plan: process ranks to plan for */
+  int64_t nodes;       /* plan: nodes that they are spread over */
+  int64_t threads;     /* plan: of each; 0: not given */
+  bool calibrate;      /* doctor */
   const char *layers;  /* space: as in a job, "2,17,31"; NULL: not given */
   const char *tensors; /* space */
   int64_t rank;        /* space; 0: not given */

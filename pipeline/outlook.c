@@ -1,5 +1,6 @@
 #include "pipeline/outlook.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -52,18 +53,8 @@ lrp_dtype lrp_outlook_factor_dtype(const lrp_outlook *o) {
   return o->model_dtype;
 }
 
-/* Bytes that a local unit needs at once, all in double: W, the thin u and vt, s, and the work space
- * of gesdd (4 k^2 + 7 k). */
-static double local_bytes(const lrp_unit *u) {
-  const double m = (double)u->m, n = (double)u->n, k = m < n ? m : n;
-  return 8.0 * (m * n + k * (m + n) + 4.0 * k * k + 8.0 * k);
-}
-
-/* Of a grid unit on each process rank: its part of W, of W V, of the Gram matrix, of the vectors
- * and of the eigensolver's work space. */
-static double grid_bytes(const lrp_unit *u, int group_size) {
-  const double m = (double)u->m, n = (double)u->n, k = m < n ? m : n;
-  return 8.0 * (2.0 * m * n + 5.0 * k * k) / group_size;
+static lrp_cost_task task_of(const lrp_outlook *o, const lrp_unit *u) {
+  return lrp_unit_task(u, o->job.decompose.method, o->model_dtype, lrp_outlook_factor_dtype(o));
 }
 
 double lrp_outlook_memory(const lrp_outlook *o) {
@@ -71,40 +62,53 @@ double lrp_outlook_memory(const lrp_outlook *o) {
 
   for (int i = 0; i < o->plan.n_units; i++) {
     const lrp_unit *u = &o->plan.units[i];
+    const lrp_cost_task task = task_of(o, u);
     const double need =
-        o->partition.owner[i] >= 0 ? grid_bytes(u, o->partition.group_size) : local_bytes(u);
+        o->partition.owner[i] >= 0 ? lrp_cost_grid_bytes(&task, o->partition.group_size) : u->bytes;
     if (need > memory) memory = need;
   }
   return memory;
 }
 
-/* Factors, middle factor (float32) and spectrum (double) of all units. */
 double lrp_outlook_disk(const lrp_outlook *o) {
-  const double element = (double)lrp_dtype_size(lrp_outlook_factor_dtype(o));
   double bytes = 0.0;
 
   for (int i = 0; i < o->plan.n_units; i++) {
-    const lrp_unit *u = &o->plan.units[i];
-    const double r = u->rank, k = (double)(u->m < u->n ? u->m : u->n);
-    bytes += element * r * (double)(u->m + u->n) + 8.0 * k;
-    bytes += 4.0 * (o->job.decompose.method == LRP_TUCKER ? r * r : r);
+    const lrp_cost_task task = task_of(o, &o->plan.units[i]);
+    bytes += lrp_cost_stored_bytes(&task);
   }
   return bytes;
 }
 
+/* Speeds for the fullest node, seconds of the units, who does what, and how long that takes. */
+static lrp_status predict(lrp_outlook *o, const int *node_ranks, int threads) {
+  int most = 1;
+  for (int n = 0; n < o->n_nodes; n++) most = node_ranks[n] > most ? node_ranks[n] : most;
+  const lrp_machine machine = lrp_machine_here(threads, most);
+  lrp_status st = lrp_calibration_load(&machine, &o->calibration);
+
+  if (st != LRP_OK) return st;
+  lrp_plan_predict(&o->plan, &o->calibration.cost, o->job.decompose.method, o->model_dtype,
+                   lrp_outlook_factor_dtype(o));
+  st = lrp_partition_create(&o->plan, NULL, o->job.decompose.grid_elements, INFINITY, o->ranks,
+                            node_ranks, o->n_nodes, &o->partition);
+  if (st != LRP_OK) return st;
+  return lrp_forecast_make(
+      &o->plan, &o->partition, NULL,
+      lrp_forecast_reading(&o->calibration.cost, &o->config, o->model_dtype, o->ranks), node_ranks,
+      o->n_nodes, &o->forecast);
+}
+
 lrp_status lrp_outlook_open(const lrp_options *options, const char *path, const int *node_ranks,
-                            int n_nodes, lrp_outlook *o) {
-  *o = (lrp_outlook){.ranks = 0};
+                            int n_nodes, int threads, lrp_outlook *o) {
+  *o = (lrp_outlook){.n_nodes = n_nodes};
   for (int n = 0; n < n_nodes; n++) o->ranks += node_ranks[n];
   lrp_status st = read_job(options, path, &o->job);
 
   if (st == LRP_OK) st = lrp_config_read(o->job.model, &o->config);
   if (st == LRP_OK) st = read_dtype(o);
   if (st == LRP_OK) st = lrp_plan_create(&o->job, &o->config, &o->plan);
-  if (st == LRP_OK) {
-    st = lrp_partition_create(&o->plan, NULL, o->job.decompose.grid_elements, o->ranks, node_ranks,
-                              n_nodes, &o->partition);
-  }
+  if (st == LRP_OK) st = predict(o, node_ranks, threads);
   return st;
 }
 

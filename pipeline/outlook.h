@@ -6,6 +6,8 @@
 #include <stdbool.h>
 
 #include "io/model/model.h"
+#include "pipeline/calibration.h"
+#include "pipeline/forecast.h"
 #include "pipeline/job.h"
 #include "pipeline/options.h"
 #include "pipeline/partition.h"
@@ -19,15 +21,19 @@ typedef struct {
   lrp_dtype model_dtype;
   bool has_weights; /* else model_dtype is an assumption */
   int ranks;        /* process ranks, of all nodes */
+  int n_nodes;
+  lrp_calibration calibration; /* the speeds that predictions rest on */
+  lrp_forecast forecast;       /* of decomposing everything */
 } lrp_outlook;
 
 /** Read the job with options->set and the environment, its model's config.json and
  *  headers, and plan it. Local.
  *  @param path        job file
  *  @param node_ranks  process ranks of each of n_nodes nodes
+ *  @param threads     of each process rank
  *  @return LRP_OK, LRP_ERR_ABSENT, LRP_ERR_DATA, LRP_ERR_JOB, ...; close it in any case */
 lrp_status lrp_outlook_open(const lrp_options *options, const char *path, const int *node_ranks,
-                            int n_nodes, lrp_outlook *o);
+                            int n_nodes, int threads, lrp_outlook *o);
 
 /** Release everything and zero *o. Local; accepts a zeroed one. */
 void lrp_outlook_close(lrp_outlook *o);

@@ -225,13 +225,6 @@ static lrp_status resolve(const lrp_job *job, const lrp_job_configuration *c,
   return st;
 }
 
-/* Floating-point operations of all singular triplets by R-SVD, 6 m k^2 + 20 k^3 with m >= k: only
- * their proportions matter. Source: Golub & Van Loan, Matrix Computations, 4th ed., section 8.6. */
-static double cost_of(int64_t m, int64_t n) {
-  const double k = (double)(m < n ? m : n), longer = (double)(m < n ? n : m);
-  return 6.0 * longer * k * k + 20.0 * k * k * k;
-}
-
 static int largest_rank(const lrp_plan *plan, size_t at) {
   int rank = 0;
 
@@ -250,7 +243,6 @@ static lrp_status add_unit(lrp_plan *plan, const lrp_config *config, int layer, 
   *u = (lrp_unit){.name = strdup(path), .layer = layer, .tensor = tensor, .rank = rank};
   if (!u->name) return lrp_fail_memory(strlen(path) + 1, "the name of a unit");
   lrp_config_tensor_shape(config, tensor, &u->m, &u->n);
-  u->cost = cost_of(u->m, u->n);
   plan->n_units++;
   return LRP_OK;
 }
@@ -270,8 +262,29 @@ static lrp_status collect_units(lrp_plan *plan, const lrp_config *config) {
   return st;
 }
 
+lrp_cost_task lrp_unit_task(const lrp_unit *unit, lrp_method method, lrp_dtype weights,
+                            lrp_dtype factors) {
+  return (lrp_cost_task){.m = unit->m,
+                         .n = unit->n,
+                         .rank = unit->rank,
+                         .method = method,
+                         .weights = weights,
+                         .factors = factors};
+}
+
+void lrp_plan_predict(lrp_plan *plan, const lrp_cost *cost, lrp_method method, lrp_dtype weights,
+                      lrp_dtype factors) {
+  for (int i = 0; i < plan->n_units; i++) {
+    lrp_unit *u = &plan->units[i];
+    const lrp_cost_task task = lrp_unit_task(u, method, weights, factors);
+    u->seconds = lrp_cost_seconds(cost, &task);
+    u->bytes = lrp_cost_bytes(&task);
+  }
+}
+
 lrp_status lrp_plan_create(const lrp_job *job, const lrp_config *config, lrp_plan *out) {
   const size_t n = (size_t)job->n_configurations;
+  const lrp_cost guess = lrp_cost_guess(1);
   lrp_status st = LRP_OK;
 
   memset(out, 0, sizeof *out);
@@ -286,6 +299,7 @@ lrp_status lrp_plan_create(const lrp_job *job, const lrp_config *config, lrp_pla
     st = resolve(job, &job->configurations[i], config, &out->configurations[i]);
   }
   if (st == LRP_OK) st = collect_units(out, config);
+  lrp_plan_predict(out, &guess, job->decompose.method, LRP_BF16, LRP_F32);
   if (st != LRP_OK) lrp_plan_free(out);
   return st;
 }

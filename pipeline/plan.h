@@ -4,15 +4,17 @@
 #define LRP_PIPELINE_PLAN_H
 
 #include "io/model/config.h"
+#include "pipeline/cost.h"
 #include "pipeline/job.h"
 
 /** One (layer, tensor) to decompose, once, at the largest rank that any configuration asks for. */
 typedef struct {
   char *name; /* owned: full name of the weight */
   int layer, tensor;
-  int64_t m, n; /* W is m x n: out x in */
-  int rank;     /* largest asked */
-  double cost;  /* predicted floating-point operations of a full SVD */
+  int64_t m, n;   /* W is m x n: out x in */
+  int rank;       /* largest asked */
+  double seconds; /* predicted, of one process rank (pipeline/cost.h) */
+  double bytes;   /* that it needs at once, besides the mapped weights */
 } lrp_unit;
 
 /** A configuration, resolved. */
@@ -35,9 +37,17 @@ typedef struct {
  *  rank > min(m, n) is capped with one warning per configuration. LRP_ERR_JOB with the origin of
  *  the configuration: a layer or tensor that the model lacks or that is listed twice, ranks that do
  *  not match the layers or tensors, a ratio too small for rank 1. A rank from energy starts at the
- *  break-even rank, which bounds it.
+ *  break-even rank, which bounds it. Units have predictions by guessed speeds.
  *  @return LRP_OK, LRP_ERR_JOB, LRP_ERR_MEM */
 lrp_status lrp_plan_create(const lrp_job *job, const lrp_config *config, lrp_plan *out);
+
+/** What is to be done for a unit, for predictions. Local. */
+lrp_cost_task lrp_unit_task(const lrp_unit *unit, lrp_method method, lrp_dtype weights,
+                            lrp_dtype factors);
+
+/** Predict seconds and bytes of the units by the speeds cost. Local. */
+void lrp_plan_predict(lrp_plan *plan, const lrp_cost *cost, lrp_method method, lrp_dtype weights,
+                      lrp_dtype factors);
 
 /** Release everything and zero *plan. Local. */
 void lrp_plan_free(lrp_plan *plan);

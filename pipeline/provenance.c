@@ -23,9 +23,9 @@ json_t *lrp_model_files(const lrp_study *study) {
                                          lrp_json_hash(study->config_xxh3)));
   for (int i = 0; i < study->model.n_shards; i++) {
     const lrp_shard *shard = &study->model.shards[i];
-    json_array_append_new(
-        files, json_pack("{s:s, s:I, s:o}", "file", shard->name, "bytes",
-                         (json_int_t)shard->st.size, "xxh3", lrp_json_hash(study->shard_xxh3[i])));
+    json_array_append_new(files, json_pack("{s:s, s:I, s:o}", "file", shard->name, "bytes",
+                                           (json_int_t)shard->st.size, "header_xxh3",
+                                           lrp_json_hash(shard->st.header_xxh3)));
   }
   return files;
 }

@@ -25,12 +25,24 @@ static void print_number(FILE *f, double x) {
   fputs(isnan(x) ? "" : text, f);
 }
 
+/* By the speeds that are known now, at the rank that was computed. */
+static double predicted_seconds(const lrp_study *study, const lrp_unit *u,
+                                const lrp_unit_record *r) {
+  lrp_cost_task task = lrp_unit_task(u, study->job.decompose.method, lrp_model_dtype(&study->model),
+                                     study->store_dtype);
+  task.rank = r->rank;
+  return lrp_cost_seconds(&study->calibration.cost, &task) / r->process_ranks;
+}
+
 static lrp_status write_tensors(const lrp_study *study, const lrp_store *store, const char *path) {
   lrp_file_writer w;
   lrp_status st = lrp_file_writer_open(&w, path);
   if (st != LRP_OK) return st;
   FILE *f = w.stream;
-  fputs("tensor,m,n,rank,method,relative_error,orthogonality,seconds,process_ranks,solver\n", f);
+  fputs(
+      "tensor,m,n,rank,method,relative_error,orthogonality,seconds,predicted_seconds,process_ranks,"
+      "solver\n",
+      f);
   for (int i = 0; i < study->plan.n_units; i++) {
     const lrp_unit *u = &study->plan.units[i];
     lrp_unit_record r;
@@ -40,7 +52,8 @@ static lrp_status write_tensors(const lrp_study *study, const lrp_store *store, 
     print_number(f, r.relative_error);
     fputc(',', f);
     print_number(f, r.orthogonality);
-    fprintf(f, ",%.6f,%d,%s\n", r.seconds, r.process_ranks, lrp_solver_name((lrp_solver)r.solver));
+    fprintf(f, ",%.6f,%.6f,%d,%s\n", r.seconds, predicted_seconds(study, u, &r), r.process_ranks,
+            lrp_solver_name((lrp_solver)r.solver));
   }
   return lrp_file_writer_commit(&w);
 }

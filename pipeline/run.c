@@ -25,6 +25,7 @@ typedef struct {
   lrp_topology topo;
   lrp_study study;
   lrp_lock *lock;
+  lrp_identity identity;
   lrp_control control;
   json_t *provenance;
   lrp_store store;
@@ -94,16 +95,21 @@ static bool all_scored(const run_state *run) {
   return true;
 }
 
+/* All weights have been looked at when this is over, also where there is nothing to decompose. */
 static lrp_status decompose(run_state *run) {
   const lrp_topology *topo = &run->topo;
+  lrp_watch_phase(run->control.watch, "compare the model");
+  lrp_status st = lrp_identity_open(&run->study, topo, &run->control, &run->identity);
+  if (st != LRP_OK) return st;
   lrp_watch_phase(run->control.watch, "open the factors");
-  lrp_status st = lrp_store_open(&run->study, topo, run->provenance,
-                                 lrp_progress_attempt(run->control.progress), &run->store);
+  st = lrp_store_open(&run->study, topo, run->provenance,
+                      lrp_progress_attempt(run->control.progress), &run->store);
   if (st != LRP_OK) return st;
   run->store_open = true;
-  if (!all_stored(run)) {
-    run->worked = true;
-    st = lrp_decompose_stage(&run->store, topo, &run->control);
+  const bool stored = all_stored(run);
+  if (!stored || !lrp_identity_complete(&run->identity)) {
+    run->worked = run->worked || !stored;
+    st = lrp_decompose_stage(&run->store, &run->identity, topo, &run->control);
   }
   if (st == LRP_OK) st = lrp_agree(lrp_resolve_energy(&run->study, &run->store), topo->comm);
   return st;
@@ -225,6 +231,7 @@ lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **a
   if (st == LRP_OK) st = say_result(&run);
   lrp_watch_stop(&run.control.watch);
   json_decref(run.provenance);
+  lrp_identity_close(&run.identity);
   lrp_study_close(&run.study);
   lrp_topology_free(&run.topo);
   return st;

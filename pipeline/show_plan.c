@@ -3,8 +3,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "kernels/linalg/solver.h"
 #include "pipeline/outlook.h"
+
+static const char *plural(int n) {
+  return n == 1 ? "" : "s";
+}
 
 static void show_model(const lrp_outlook *o) {
   const int layers = lrp_config_layers(&o->config), tensors = lrp_config_layer_tensors(&o->config);
@@ -50,66 +56,33 @@ static const lrp_unit *largest_unit(const lrp_plan *plan, const lrp_partition *p
 
 static void show_unit(const char *what, const lrp_unit *u) {
   if (!u) return;
-  printf("  %-12s  %s, %" PRId64 " x %" PRId64 ", rank %d, %.3g flops\n", what, u->name, u->m, u->n,
-         u->rank, u->cost);
+  printf("  %-12s  %s, %" PRId64 " x %" PRId64 ", rank %d, by %s, about %.3g s\n", what, u->name,
+         u->m, u->n, u->rank, lrp_solver_name(lrp_solver_for(u->m, u->n, u->rank)), u->seconds);
 }
 
-static double largest_of(const double *x, int n) {
-  double largest = 0.0;
-  for (int i = 0; i < n; i++) largest = x[i] > largest ? x[i] : largest;
-  return largest;
-}
-
-static double sum_of(const double *x, int n) {
-  double sum = 0.0;
-  for (int i = 0; i < n; i++) sum += x[i];
-  return sum;
-}
-
-/* Predicted operations of each process rank: its share of the grid units, then local ones as the
- * shared counter of a node deals them, to whoever is free first. */
-static void predict_load(const lrp_outlook *o, double *load) {
-  const lrp_plan *plan = &o->plan;
+static void show_partition(const lrp_outlook *o) {
   const lrp_partition *p = &o->partition;
-
-  for (int i = 0; i < plan->n_units; i++) {
-    for (int k = 0; p->owner[i] >= 0 && k < p->group_size; k++) {
-      load[p->owner[i] * p->group_size + k] += plan->units[i].cost / p->group_size;
-    }
-  }
-  for (int j = 0; j < plan->n_units; j++) {
-    const int i = p->order[j];
-    int least = 0;
-    if (p->owner[i] >= 0) continue;
-    for (int k = 1; k < o->ranks; k++) {
-      if (load[k] < load[least]) least = k;
-    }
-    load[least] += plan->units[i].cost;
-  }
-}
-
-static lrp_status show_partition(const lrp_outlook *o) {
-  const lrp_partition *p = &o->partition;
-  double *load = calloc((size_t)o->ranks, sizeof *load);
-  double largest, mean;
   int n_grid = 0;
 
-  if (!load) return lrp_fail_memory((size_t)o->ranks * sizeof *load, "the predicted load");
-  predict_load(o, load);
-  largest = largest_of(load, o->ranks);
-  mean = sum_of(load, o->ranks) / o->ranks;
-  free(load);
   for (int i = 0; i < o->plan.n_units; i++) n_grid += p->owner[i] >= 0;
   printf("units           %d\n", o->plan.n_units);
   show_unit("largest local", largest_unit(&o->plan, p, false));
   show_unit("largest grid", largest_unit(&o->plan, p, true));
-  printf("partition       %d process ranks on one node\n", o->ranks);
+  printf("partition       %d process rank%s on %d node%s, %d thread%s each\n", o->ranks,
+         plural(o->ranks), o->n_nodes, plural(o->n_nodes), o->calibration.wanted.threads,
+         plural(o->calibration.wanted.threads));
   printf("  grid units    %d", n_grid);
   if (n_grid > 0) printf(", by %d groups of %d process ranks", p->n_groups, p->group_size);
   printf("\n  local units   %d, one process rank each\n", o->plan.n_units - n_grid);
-  printf("  flops         %.3g per process rank on average, at most %.3g\n", mean, largest);
-  printf("  balance       %.3f (average / largest)\n", largest > 0.0 ? mean / largest : 1.0);
-  return LRP_OK;
+}
+
+static void show_time(const lrp_outlook *o) {
+  char text[LRP_CALIBRATION_TEXT];
+
+  printf("decompose       about %.1f s; %.1f s per process rank on average\n", o->forecast.wall,
+         o->forecast.mean);
+  printf("  balance       %.3f (slowest / mean)\n", lrp_forecast_balance(o->forecast));
+  printf("  speeds        %s\n", lrp_calibration_text(&o->calibration, text));
 }
 
 static void show_resources(const lrp_outlook *o) {
@@ -131,20 +104,47 @@ static void show_evaluation(const lrp_outlook *o) {
   putchar('\n');
 }
 
-lrp_status lrp_show_plan(const lrp_options *options) {
-  const int ranks = (int)options->ranks;
-  lrp_outlook o;
-  lrp_status st = lrp_outlook_open(options, options->operand, &ranks, 1, &o);
+/* Threads of each process rank: as given, as OMP_NUM_THREADS says, or its share of the cores. */
+static int threads_of(const lrp_options *options, int node_ranks) {
+  const char *omp = getenv("OMP_NUM_THREADS");
+  const long set = omp ? strtol(omp, NULL, 10) : 0;
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
+  if (options->threads > 0) return (int)options->threads;
+  if (set > 0) return (int)(set < LRP_MAX_THREADS ? set : LRP_MAX_THREADS);
+  return cores > node_ranks ? (int)(cores / node_ranks) : 1;
+}
+
+/* The first nodes have one process rank more where they do not divide evenly. */
+static lrp_status spread(const lrp_options *options, int **node_ranks, int *n_nodes) {
+  const int ranks = (int)options->ranks;
+  const int nodes = options->nodes < ranks ? (int)options->nodes : ranks;
+
+  *n_nodes = nodes;
+  *node_ranks = malloc((size_t)nodes * sizeof **node_ranks);
+  if (!*node_ranks) return lrp_fail_memory((size_t)nodes * sizeof **node_ranks, "the nodes");
+  for (int n = 0; n < nodes; n++) (*node_ranks)[n] = ranks / nodes + (n < ranks % nodes);
+  return LRP_OK;
+}
+
+lrp_status lrp_show_plan(const lrp_options *options) {
+  int *node_ranks, n_nodes;
+  lrp_outlook o = {.ranks = 0};
+  lrp_status st = spread(options, &node_ranks, &n_nodes);
+
+  if (st == LRP_OK) {
+    st = lrp_outlook_open(options, options->operand, node_ranks, n_nodes,
+                          threads_of(options, node_ranks[0]), &o);
+  }
   if (st == LRP_OK) {
     show_model(&o);
     show_configurations(&o);
-    st = show_partition(&o);
-  }
-  if (st == LRP_OK) {
+    show_partition(&o);
+    show_time(&o);
     show_resources(&o);
     show_evaluation(&o);
   }
   lrp_outlook_close(&o);
+  free(node_ranks);
   return st;
 }

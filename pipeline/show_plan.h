@@ -6,8 +6,8 @@
 #include "pipeline/options.h"
 
 /** Print to stdout: configurations with parameters, reduction, bytes; units; partition for
- *  options->ranks process ranks of one node with predicted operations and balance; memory per
- *  process rank; disk. Local, no MPI.
+ *  options->ranks process ranks of options->nodes nodes; predicted seconds and balance, and where
+ *  their speeds come from; memory per process rank; disk. Local, no MPI.
  *  @return LRP_OK, LRP_ERR_ABSENT, LRP_ERR_DATA, LRP_ERR_JOB, ... */
 lrp_status lrp_show_plan(const lrp_options *options);
 

@@ -158,6 +158,10 @@ static void look(lrp_stop *stop, double now) {
   if (access(stop->failed_file, F_OK) == 0) stop->failed = true;
 }
 
+double lrp_stop_predict(const lrp_stop *stop, double cost) {
+  return cost * (stop->cost > 0.0 ? stop->seconds / stop->cost : stop->guess);
+}
+
 lrp_status lrp_stop_check(lrp_stop *stop, double cost) {
   const double now = MPI_Wtime();
   if (stop_signal) {
@@ -177,7 +181,7 @@ lrp_status lrp_stop_check(lrp_stop *stop, double cost) {
                     stop->stop_file);
   }
   const double left = stop->deadline - now;
-  const double needed = cost * (stop->cost > 0.0 ? stop->seconds / stop->cost : stop->guess);
+  const double needed = lrp_stop_predict(stop, cost);
   if (left < reserve_factor * needed + reserve_s) {
     stop->reason = by_time;
     return lrp_fail(

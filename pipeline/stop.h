@@ -34,6 +34,9 @@ void lrp_stop_stage(lrp_stop *stop, double seconds_per_cost);
 /** Work of that cost took that long: predictions follow the mean of this stage. Local. */
 void lrp_stop_learn(lrp_stop *stop, double cost, double seconds);
 
+/** Seconds that work of that cost is going to take, as far as it is known. Local. */
+double lrp_stop_predict(const lrp_stop *stop, double cost);
+
 /** Whether work of that cost may begin. Local: process ranks may differ by moments, so agree before
  *  the next collective call. @return LRP_OK, or LRP_STOPPED with the reason as its message */
 lrp_status lrp_stop_check(lrp_stop *stop, double cost);

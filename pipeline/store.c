@@ -253,9 +253,24 @@ lrp_status lrp_store_put(lrp_store *store, int i, const lrp_factors *f, double s
       .frobenius = f->certificate.norm,
       .seconds = seconds,
   };
-  lrp_ledger *ledger = ledger_of(store, i);
-  lrp_status st = lrp_ledger_write(ledger, store->place[i].slot, data, &record);
-  if (st == LRP_OK) st = lrp_ledger_flush(ledger);
+  return lrp_ledger_write(ledger_of(store, i), store->place[i].slot, data, &record);
+}
+
+/* Every ledger, also after a failure: what is done stays done. */
+lrp_status lrp_store_flush(lrp_store *store) {
+  lrp_status st = LRP_OK;
+  for (int l = 0; l < store->ledgers.n; l++) {
+    const lrp_status flushed = lrp_ledger_flush(store->ledgers.ledger[l]);
+    if (flushed > st) st = flushed;
+  }
+  return st;
+}
+
+lrp_status lrp_store_flush_after(lrp_store *store, double seconds) {
+  lrp_status st = LRP_OK;
+  for (int l = 0; st == LRP_OK && l < store->ledgers.n; l++) {
+    st = lrp_ledger_flush_after(store->ledgers.ledger[l], seconds);
+  }
   return st;
 }
 

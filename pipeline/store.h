@@ -40,9 +40,14 @@ lrp_status lrp_store_close(lrp_store *store);
 /** Whether unit i of the plan is on disk, and its record (may be NULL). Local. */
 bool lrp_store_done(const lrp_store *store, int i, lrp_unit_record *record);
 
-/** Write the factors of unit i, computed at lrp_store_place.rank, and bring them to disk. Local. */
+/** Write the factors of unit i, computed at lrp_store_place.rank. Local. They are on disk after the
+ *  next flush: a crash before loses the unit. */
 lrp_status lrp_store_put(lrp_store *store, int i, const lrp_factors *f, double seconds,
                          int process_ranks);
+
+/** Bring what was put to disk: now, or only if the last time was that many seconds ago. Local. */
+lrp_status lrp_store_flush(lrp_store *store);
+lrp_status lrp_store_flush_after(lrp_store *store, double seconds);
 
 /** Learn what other process ranks have stored. Collective. */
 lrp_status lrp_store_refresh(lrp_store *store);

@@ -7,7 +7,6 @@
 #include "io/base/file.h"
 #include "io/base/json_memory.h"
 #include "kernels/log.h"
-#include "pipeline/identity.h"
 #include "pipeline/supported.h"
 
 extern char **environ;
@@ -227,6 +226,15 @@ static lrp_status read_inputs(lrp_study *study) {
   return lrp_json_checked(st); /* rows and documents are built without further checks */
 }
 
+/* Seconds of the units, by the speeds that are known of this machine. Collective. */
+static lrp_status predict(lrp_study *study, const lrp_topology *topo) {
+  const lrp_status st = lrp_calibration_share(topo, &study->calibration);
+  if (st != LRP_OK) return st;
+  lrp_plan_predict(&study->plan, &study->calibration.cost, study->job.decompose.method,
+                   lrp_model_dtype(&study->model), study->store_dtype);
+  return LRP_OK;
+}
+
 lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, lrp_study *study) {
   *study = (lrp_study){0};
   lrp_status st = read_job(study, options, topo);
@@ -235,8 +243,7 @@ lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, 
     st = lrp_eval_dtype_resolve(study->job.evaluate.dtype, lrp_model_dtype(&study->model),
                                 topo->comm, &study->eval_dtype);
   }
-  if (st == LRP_OK) st = lrp_identity_scan(&study->model, topo);
-  if (st == LRP_OK) st = lrp_identity_hash(&study->model, topo, &study->shard_xxh3);
+  if (st == LRP_OK) st = predict(study, topo);
   if (st == LRP_OK && study->truncated > 0) {
     lrp_warn("%lld requests are longer than max_length %lld: cut from the left",
              (long long)study->truncated, (long long)study->max_length);
@@ -250,7 +257,6 @@ void lrp_study_close(lrp_study *study) {
   free(study->tasks);
   free(study->groups);
   lrp_tokenizer_close(&study->tokenizer);
-  free(study->shard_xxh3);
   lrp_plan_free(&study->plan);
   lrp_model_close(&study->model);
   free(study->job_yaml);

@@ -5,6 +5,7 @@
 
 #include "io/model/model.h"
 #include "io/tokenizer/tokenizer.h"
+#include "pipeline/calibration.h"
 #include "pipeline/job.h"
 #include "pipeline/options.h"
 #include "pipeline/plan.h"
@@ -19,6 +20,7 @@ typedef struct {
   lrp_dtype store_dtype; /* of the factors */
   lrp_dtype eval_dtype;  /* of the operands of the forward pass: LRP_F32 or LRP_BF16 */
   lrp_plan plan;
+  lrp_calibration calibration; /* the speeds that its predictions rest on */
   lrp_tokenizer *tokenizer; /* owned; NULL if nothing is evaluated */
   uint64_t tokenizer_xxh3;  /* of its file */
   lrp_task *tasks;          /* owned, n_tasks */
@@ -26,13 +28,12 @@ typedef struct {
   const lrp_task_group *
       *groups; /* owned, n_groups: those that the job names, and their subgroups */
   int n_groups;
-  int64_t max_length;   /* T */
-  uint64_t *shard_xxh3; /* owned, model.n_shards: hash of each weight file */
-  int64_t truncated;    /* requests that were longer than T */
+  int64_t max_length; /* T */
+  int64_t truncated;  /* requests that were longer than T */
 } lrp_study;
 
-/** Read and check everything that the job names; scan all weights for NaN and Inf; hash the weight
- *  files. Nothing is written. Collective over topo->comm.
+/** Read and check everything that the job names, of the weight files only the headers. Nothing is
+ *  written. Collective over topo->comm.
  *  @return LRP_OK, or the status of what is wrong; the same on every process rank */
 lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, lrp_study *study);
 

@@ -303,3 +303,33 @@ cleanup:
   close(fd);
   return st;
 }
+
+static int64_t nanoseconds(struct timespec t) {
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static lrp_file_stamp stamp_of(const struct stat *s) {
+  return (lrp_file_stamp){.size = s->st_size,
+                          .mtime_ns = nanoseconds(s->st_mtim),
+                          .ctime_ns = nanoseconds(s->st_ctim),
+                          .inode = (int64_t)s->st_ino};
+}
+
+lrp_status lrp_file_stamp_take(int fd, const char *path, lrp_file_stamp *stamp) {
+  struct stat s;
+  if (fstat(fd, &s) != 0) return lrp_fail_errno(path, "stat", LRP_ERR_IO, LRP_ERR_IO);
+  *stamp = stamp_of(&s);
+  return LRP_OK;
+}
+
+lrp_status lrp_file_stamp_read(const char *path, lrp_file_stamp *stamp) {
+  struct stat s;
+  if (stat(path, &s) != 0) return lrp_fail_errno(path, "stat", LRP_ERR_ABSENT, LRP_ERR_IO);
+  *stamp = stamp_of(&s);
+  return LRP_OK;
+}
+
+bool lrp_file_stamp_equal(const lrp_file_stamp *a, const lrp_file_stamp *b) {
+  return a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns &&
+         a->inode == b->inode;
+}

@@ -48,4 +48,20 @@ lrp_status lrp_make_directory(const char *path);
  *          LRP_ERR_MEM */
 lrp_status lrp_file_hash(const char *path, uint64_t *xxh3, int64_t *size);
 
+/** What tells that a file has not changed: whoever writes to it, replaces it or puts its time back
+ *  changes at least ctime. The device is not in it: a network file system has another one on every
+ *  host. */
+typedef struct {
+  int64_t size, mtime_ns, ctime_ns, inode;
+} lrp_file_stamp;
+
+/** Stamp of the open file fd; path is for the message. Local. @return LRP_OK, LRP_ERR_IO */
+lrp_status lrp_file_stamp_take(int fd, const char *path, lrp_file_stamp *stamp);
+
+/** Stamp of the file at path. Local. @return LRP_OK, LRP_ERR_ABSENT, LRP_ERR_PERM, LRP_ERR_IO */
+lrp_status lrp_file_stamp_read(const char *path, lrp_file_stamp *stamp);
+
+/** Whether nothing differs. Local. */
+bool lrp_file_stamp_equal(const lrp_file_stamp *a, const lrp_file_stamp *b);
+
 #endif

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "io/base/json_memory.h"
 
@@ -54,7 +55,7 @@ static lrp_status map_file(const char *path, lrp_safetensors *st) {
   } else if (s.st_size < length_bytes) {
     status = lrp_fail(LRP_ERR_DATA, "%s: %lld bytes are too few for a safetensors file", path,
                       (long long)s.st_size);
-  } else {
+  } else if ((status = lrp_file_stamp_take(fd, path, &st->stamp)) == LRP_OK) {
     void *map = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED) {
       status = lrp_fail_errno(path, "map", LRP_ERR_IO, LRP_ERR_IO);
@@ -346,6 +347,7 @@ lrp_status lrp_safetensors_open(const char *path, lrp_safetensors *out) {
     return status;
   }
   qsort(out->tensors, (size_t)out->count, sizeof *out->tensors, compare_names);
+  out->header_xxh3 = XXH3_64bits(out->map, (size_t)(f.data - (const char *)out->map));
   return LRP_OK;
 }
 

@@ -4,6 +4,7 @@
 #ifndef LRP_IO_MODEL_SAFETENSORS_H
 #define LRP_IO_MODEL_SAFETENSORS_H
 
+#include "io/base/file.h"
 #include "kernels/matrix.h"
 #include "kernels/status.h"
 
@@ -22,6 +23,8 @@ typedef struct {
   char *path;              /* owned */
   void *map;               /* owned mapping, read-only */
   size_t size;             /* of the file */
+  lrp_file_stamp stamp;    /* of the file, when it was mapped */
+  uint64_t header_xxh3;    /* XXH3-64 of everything before the data */
   lrp_safetensor *tensors; /* owned, sorted by name (strcmp) */
   int64_t count;
   void *names; /* owned */

@@ -51,7 +51,7 @@ class Doctor(lrp.Case):
         found = self.doctor()
         for subject in ("ranks", "binding", "threads", "BLAS build", "BLAS kernel", "oneDNN", "MPI",
                         "MPI-IO", "HDF5", "memory", "time limit", "file system", "output", "fsync",
-                        "reservation", "space", "lock"):
+                        "reservation", "space", "lock", "predictions"):
             self.assertIn(subject, found)
         self.assertIn("1 process rank on 1 host (started without mpirun)", found["ranks"][1])
         self.assertIn("romio321", found["MPI-IO"][1])
@@ -96,6 +96,17 @@ class Doctor(lrp.Case):
         self.assertIn("unset OPENBLAS_CORETYPE", found["BLAS kernel"][2])
         self.assertEqual(found["oneDNN"][0], "warn")
         self.assertIn("DNNL_MAX_CPU_ISA", found["oneDNN"][2])
+
+    def test_calibration_without_a_place(self):
+        # Seen before anything is measured.
+        blocked = os.path.join(self.folder, "file")
+        with open(blocked, "w", encoding="utf-8") as f:
+            f.write("x")
+        for code, env in ((73, {"LRPIPE_CALIBRATION": blocked + "/calibration.json"}),
+                          (2, {"HOME": "", "XDG_CACHE_HOME": ""})):
+            result = lrp.run(["doctor", "--calibrate"], 2, cwd=self.folder, env=env, timeout=60)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertEqual(len(lrp.errors(result)), 1, result.stderr)
 
     def test_other_driver(self):
         level, text, remedy = self.doctor(env={"OMPI_MCA_io": "ompio"})["MPI-IO"]

@@ -142,7 +142,25 @@ class Errors(lrp.Case):
 
                 model = self.broken("not-finite")
                 self.rewrite(model, put)
+                shutil.rmtree(self.path("errors.out"), ignore_errors=True)  # it was of another model
                 self.fails(65, name, "5]", model=model, ranks=(1, 3, 4))
+
+    def test_the_first_of_several_is_named(self):
+        """First in the model's order, not in the file's or that of decomposing."""
+        names = ("model.norm.weight", "model.layers.2.mlp.down_proj.weight",
+                 "model.layers.1.self_attn.o_proj.weight", "model.layers.1.self_attn.k_proj.weight")
+
+        def put(header, data):
+            for name in names:
+                at = header[name]["data_offsets"][0] + 4 * 7
+                data[at:at + 4] = struct.pack("<f", float("nan"))
+            return json.dumps(header).encode(), data
+
+        model = self.broken("several")
+        self.rewrite(model, put)
+        for ranks in (1, 2, 4):
+            shutil.rmtree(self.path("errors.out"), ignore_errors=True)
+            self.fails(65, names[-1], model=model, ranks=(ranks,))
 
     def test_data(self):
         self.fails(66, "piqa/validation.jsonl",

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <time.h>
 #include <xxhash.h>
 
 #include "io/base/file.h"
@@ -224,6 +226,32 @@ static void test_hash_failures(void **state) {
   assert_failure(lrp_file_hash(temp_dir, &hash, &size), LRP_ERR_DATA, "regular");
 }
 
+/* A file that is changed in place, with its modification time put back. */
+static void test_stamp(void **state) {
+  const char *path = temp_write("stamped", "abc", 3);
+  const struct timespec soon = {.tv_nsec = 20000000}; /* coarser than the clocks of file systems */
+  lrp_file_stamp a, b;
+  struct stat s;
+  (void)state;
+
+  check_ok(lrp_file_stamp_read(path, &a));
+  const int fd = open(path, O_RDWR);
+  assert_true(fd >= 0);
+  check_ok(lrp_file_stamp_take(fd, path, &b));
+  assert_true(lrp_file_stamp_equal(&a, &b));
+  assert_int_equal(a.size, 3);
+  assert_int_equal(fstat(fd, &s), 0);
+  nanosleep(&soon, NULL);
+  assert_int_equal(pwrite(fd, "x", 1, 1), 1);
+  const struct timespec times[2] = {s.st_atim, s.st_mtim};
+  assert_int_equal(futimens(fd, times), 0);
+  close(fd);
+  check_ok(lrp_file_stamp_read(path, &b));
+  assert_int_equal(b.mtime_ns, a.mtime_ns);
+  assert_false(lrp_file_stamp_equal(&a, &b));
+  assert_failure(lrp_file_stamp_read(temp_path("nothing"), &b), LRP_ERR_ABSENT, "nothing");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_path_join),
@@ -241,6 +269,7 @@ int main(void) {
       cmocka_unit_test(test_make_directory_failures),
       cmocka_unit_test(test_hash),
       cmocka_unit_test(test_hash_failures),
+      cmocka_unit_test(test_stamp),
   };
   return cmocka_run_group_tests(tests, temp_setup, temp_teardown);
 }

@@ -85,7 +85,14 @@ static void test_values(void **state) {
   lrp_options_free(&o);
   assert_int_equal(parse("plan --ranks=64 a.yaml", &o), LRP_OK);
   assert_int_equal(o.ranks, 64);
+  assert_true(o.nodes == 1 && o.threads == 0 && !o.calibrate);
   assert_false(o.quiet);
+  lrp_options_free(&o);
+  assert_int_equal(parse("plan --nodes 4 --threads=3", &o), LRP_OK);
+  assert_true(o.nodes == 4 && o.threads == 3);
+  lrp_options_free(&o);
+  assert_int_equal(parse("doctor --calibrate", &o), LRP_OK);
+  assert_true(o.calibrate);
   lrp_options_free(&o);
   assert_int_equal(parse("space --layers 2,17 --tensors q_proj --rank 3 --method svd m", &o),
                    LRP_OK);
@@ -138,6 +145,9 @@ static void test_wrong_values(void **state) {
   assert_usage("plan --ranks 65537", "--ranks: expected an integer in");
   assert_usage("plan --ranks -1", "--ranks: expected an integer in");
   assert_usage("plan --ranks 1x", "--ranks: expected an integer in");
+  assert_usage("plan --nodes 0", "--nodes: expected an integer in 1..65536, got '0'");
+  assert_usage("plan --threads 4097", "--threads: expected an integer in 1..4096, got '4097'");
+  assert_usage("doctor --calibrate=1", "--calibrate takes no value");
   assert_usage("plan --ranks=", "--ranks: expected an integer in");
   assert_usage("space m --layers all --rank 99999999999999999999",
                "--rank: expected an integer in");
@@ -157,6 +167,7 @@ static void test_wrong_combinations(void **state) {
   assert_usage("man page", "man takes no operand");
   assert_usage("keys a b", "keys takes no operand");
   assert_usage("man --ranks 2", "--ranks is an option of lrpipe plan");
+  assert_usage("run --calibrate", "--calibrate is an option of lrpipe doctor");
   assert_usage("run --ranks 4 a.yaml", "--ranks is an option of lrpipe plan");
   assert_usage("plan --rank 4 a.yaml", "--rank is an option of lrpipe space");
   assert_usage("status out --set a=b", "--set is an option of lrpipe run");

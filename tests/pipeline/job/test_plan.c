@@ -152,7 +152,7 @@ static void test_units(void **state) {
   assert_int_equal(plan.units[2].rank, 3); /* the list follows the layers as given */
   assert_string_equal(plan.units[3].name, "model.layers.2.self_attn.v_proj.weight");
   assert_true(plan.units[3].m == 4 && plan.units[3].n == 8);
-  assert_true(plan.units[3].cost == 6.0 * 8 * 16 + 20.0 * 64);
+  assert_true(plan.units[3].seconds > 0.0 && plan.units[3].bytes > 0.0);
   assert_string_equal(plan.configurations[1].name, "a");
   assert_int_equal(plan.configurations[0].rank[0], 0);
   assert_int_equal(plan.configurations[1].rank[2 * 7 + 2], 3);
