@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/clones.h"
+
 /* Elements converted at a time where a whole row need not be kept. */
 enum { chunk = 1024 };
 
@@ -54,6 +56,14 @@ static inline uint16_t load16(const unsigned char *p) {
   return h;
 }
 
+LRP_VECTOR_CLONES static void half_to_f32(float *dst, const unsigned char *p, size_t count) {
+  for (size_t i = 0; i < count; i++) dst[i] = float_of_half(load16(p + 2 * i));
+}
+
+LRP_VECTOR_CLONES static void bfloat_to_f32(float *dst, const unsigned char *p, size_t count) {
+  for (size_t i = 0; i < count; i++) dst[i] = float_of_bits((uint32_t)load16(p + 2 * i) << 16);
+}
+
 void lrp_to_f32(float *dst, const void *src, lrp_dtype dtype, size_t count) {
   const unsigned char *p = src;
   switch (dtype) {
@@ -61,10 +71,10 @@ void lrp_to_f32(float *dst, const void *src, lrp_dtype dtype, size_t count) {
       memcpy(dst, src, count * sizeof *dst);
       break;
     case LRP_F16:
-      for (size_t i = 0; i < count; i++) dst[i] = float_of_half(load16(p + 2 * i));
+      half_to_f32(dst, p, count);
       break;
     case LRP_BF16:
-      for (size_t i = 0; i < count; i++) dst[i] = float_of_bits((uint32_t)load16(p + 2 * i) << 16);
+      bfloat_to_f32(dst, p, count);
       break;
   }
 }
@@ -167,7 +177,7 @@ void lrp_matrix_to_f64(double *dst, const lrp_matrix *a) {
 
 /* Whether any of count elements has an exponent of all ones, the largest there is. Without an early
  * exit the compiler makes vectors of it, and memory is the limit. */
-static bool any_nonfinite(const unsigned char *p, lrp_dtype dtype, size_t count) {
+LRP_VECTOR_CLONES static bool any_nonfinite(const unsigned char *p, lrp_dtype dtype, size_t count) {
   const int16_t mask16 = dtype == LRP_F16 ? 0x7c00 : 0x7f80;
   const uint32_t mask32 = 0x7f800000;
   int16_t largest16 = 0;

@@ -1,6 +1,5 @@
 /** @file kernels/linalg/bf16_normal.h
- *  lrp_normal_product() by vdpbf16ps. Internal to this folder.
- */
+ *  lrp_normal_product() by vdpbf16ps. Internal to this folder. */
 #ifndef LRP_KERNELS_LINALG_BF16_NORMAL_H
 #define LRP_KERNELS_LINALG_BF16_NORMAL_H
 

@@ -2,6 +2,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "kernels/clones.h"
 #include "kernels/linalg/certificate_parts.h"
 #include "kernels/linalg/lapack.h"
 #include "kernels/linalg/panel.h"
@@ -14,8 +15,7 @@ enum {
 };
 
 /* Several sums at once, each short. */
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static double
-sum_of_squares(const float *x, int64_t count) {
+LRP_VECTOR_CLONES static double sum_of_squares(const float *x, int64_t count) {
   enum { lanes = 32 };
   double part[lanes] = {0}, sum = 0.0;
   int64_t i = 0;

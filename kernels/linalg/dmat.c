@@ -64,11 +64,11 @@ static int64_t global_index(int local, int nb, int me, int np) {
   return ((int64_t)(local / nb) * np + me) * nb + local % nb;
 }
 
-static int64_t global_row(const lrp_dmat *a, int i) {
+int64_t lrp_dmat_global_row(const lrp_dmat *a, int i) {
   return global_index(i, a->nb, a->grid->myrow, a->grid->nprow);
 }
 
-static int64_t global_column(const lrp_dmat *a, int j) {
+int64_t lrp_dmat_global_column(const lrp_dmat *a, int j) {
   return global_index(j, a->nb, a->grid->mycol, a->grid->npcol);
 }
 
@@ -85,13 +85,13 @@ void lrp_dmat_load_transposed(lrp_dmat *a, const lrp_matrix *w) {
   float narrow[64];
 
   for (int j = 0; j < a->locc; j++) {
-    const unsigned char *row = lrp_matrix_row(w, global_column(a, j));
+    const unsigned char *row = lrp_matrix_row(w, lrp_dmat_global_column(a, j));
     int step; /* up to the end of the block, which is contiguous in w, too */
     for (int i = 0; i < a->locr; i += step) {
       step = a->nb - i % a->nb;
       if (step > 64) step = 64;
       if (step > a->locr - i) step = a->locr - i;
-      const unsigned char *first = row + (size_t)global_row(a, i) * size;
+      const unsigned char *first = row + (size_t)lrp_dmat_global_row(a, i) * size;
       if (a->precision == LRP_SINGLE) {
         lrp_to_f32(single_column(a, j) + i, first, w->dtype, (size_t)step);
       } else {
@@ -139,8 +139,8 @@ double lrp_dmat_normalize(lrp_dmat *a) {
   return ldexp(1.0, exponent);
 }
 
-/* x[0 .. n-1], to which each process rank contributed, summed up: the same bits on all of them. */
-static void sum_over(const lrp_grid *grid, double *x, int n) {
+/* By way of one process rank, so that all have its sum. */
+void lrp_grid_sum(const lrp_grid *grid, double *x, int n) {
   int me;
   MPI_Comm_rank(grid->comm, &me);
   MPI_Reduce(me == 0 ? MPI_IN_PLACE : x, x, n, MPI_DOUBLE, MPI_SUM, 0, grid->comm);
@@ -149,16 +149,16 @@ static void sum_over(const lrp_grid *grid, double *x, int n) {
 
 void lrp_dmat_column_norms(const lrp_dmat *a, int cols, double *norm) {
   memset(norm, 0, (size_t)cols * sizeof *norm);
-  for (int j = 0; j < a->locc && global_column(a, j) < cols; j++) {
+  for (int j = 0; j < a->locc && lrp_dmat_global_column(a, j) < cols; j++) {
     double sum = 0.0;
     for (int i = 0; i < a->locr; i++) {
       const double x =
           a->precision == LRP_SINGLE ? (double)single_column(a, j)[i] : double_column(a, j)[i];
       sum += x * x;
     }
-    norm[global_column(a, j)] = sum;
+    norm[lrp_dmat_global_column(a, j)] = sum;
   }
-  sum_over(a->grid, norm, cols);
+  lrp_grid_sum(a->grid, norm, cols);
   for (int j = 0; j < cols; j++) norm[j] = sqrt(norm[j]);
 }
 
@@ -168,19 +168,19 @@ void lrp_dmat_diagonal(const lrp_dmat *a, double *diagonal) {
 
   memset(diagonal, 0, (size_t)k * sizeof *diagonal);
   for (int j = 0; j < a->locc; j++) {
-    const int at = (int)global_column(a, j);
+    const int at = (int)lrp_dmat_global_column(a, j);
     const int block = at / a->nb; /* its row is at / nb / nprow blocks down on one process row */
     if (at >= k || block % grid->nprow != grid->myrow) continue;
     const int i = block / grid->nprow * a->nb + at % a->nb;
     diagonal[at] =
         a->precision == LRP_SINGLE ? (double)single_column(a, j)[i] : double_column(a, j)[i];
   }
-  sum_over(grid, diagonal, k);
+  lrp_grid_sum(grid, diagonal, k);
 }
 
 void lrp_dmat_scale_columns(lrp_dmat *a, int cols, const double *factor) {
-  for (int j = 0; j < a->locc && global_column(a, j) < cols; j++) {
-    scale_column(a, j, factor[global_column(a, j)]);
+  for (int j = 0; j < a->locc && lrp_dmat_global_column(a, j) < cols; j++) {
+    scale_column(a, j, factor[lrp_dmat_global_column(a, j)]);
   }
 }
 

@@ -37,6 +37,14 @@ void lrp_dmat_destroy(lrp_dmat **a);
 /** a = w^T, each process rank reading its own part of w (a->m = w->cols, a->n = w->rows). Local. */
 void lrp_dmat_load_transposed(lrp_dmat *a, const lrp_matrix *w);
 
+/** Global index of a local row or column. Local. */
+int64_t lrp_dmat_global_row(const lrp_dmat *a, int i);
+int64_t lrp_dmat_global_column(const lrp_dmat *a, int j);
+
+/** x[0 .. n - 1] summed over the process ranks of grid, the same bits on all of them. Collective.
+ */
+void lrp_grid_sum(const lrp_grid *grid, double *x, int n);
+
 /** Divide a by the power of two that brings its largest magnitude into [0.5, 1), which is exact,
  *  and return that power; 1 for a = 0. Collective over the grid, the same on every process rank. */
 double lrp_dmat_normalize(lrp_dmat *a);

@@ -5,6 +5,7 @@
 
 #include "kernels/linalg/grid_eigh.h"
 #include "kernels/linalg/grid_ortho.h"
+#include "kernels/linalg/grid_outlier.h"
 #include "kernels/linalg/pblas.h"
 
 /* The block size that is best for large matrices. */
@@ -22,15 +23,16 @@ typedef struct {
   bool is_root;
   int nb;
   int rank;
-  int longer, k; /* the sides of w, k = min(m, n) */
-  bool tall;     /* B is longer x k, else k x longer */
-  double scale;  /* B is W^T / scale */
-  double *eig;   /* owned, k, ascending: eigenvalues of -G, the Gram matrix with its sign changed */
-  double *s;     /* owned, rank: lengths of the columns of W V */
-  int *place;    /* owned, rank: where each column goes, so that s descends */
-  lrp_dmat *b;   /* owned */
-  lrp_dmat *v;   /* owned, k x k, the first rank columns are eigenvectors */
-  lrp_dmat *q;   /* owned, longer x rank: W V and then its orthonormal factor */
+  int longer, k;         /* the sides of w, k = min(m, n) */
+  bool tall;             /* B is longer x k, else k x longer */
+  double scale;          /* B is W^T / scale */
+  lrp_outliers outliers; /* of B, which are smaller in it than here */
+  double *eig; /* owned, k, ascending: eigenvalues of -G, the Gram matrix with its sign changed */
+  double *s;   /* owned, rank: lengths of the columns of W V */
+  int *place;  /* owned, rank: where each column goes, so that s descends */
+  lrp_dmat *b; /* owned */
+  lrp_dmat *v; /* owned, k x k, the first rank columns are eigenvectors */
+  lrp_dmat *q; /* owned, longer x rank: W V and then its orthonormal factor */
 } run;
 
 /* Everything but the matrices of the steps. */
@@ -53,7 +55,7 @@ static lrp_status start(run *x, const lrp_matrix *w) {
   if (st != LRP_OK) return st;
   lrp_dmat_load_transposed(x->b, w);
   x->scale = lrp_dmat_normalize(x->b); /* squares neither overflow nor vanish */
-  return LRP_OK;
+  return x->precision == LRP_SINGLE ? lrp_grid_tame(x->b, x->tall, &x->outliers) : LRP_OK;
 }
 
 /* Eigenvectors of the Gram matrix of the short side; of -G, so that the leading ones come first. */
@@ -94,20 +96,23 @@ static int compare_descending(const void *a, const void *b, void *s) {
   return *(const int *)a - *(const int *)b;
 }
 
-/* On the root: s in its new order, then the square roots of the other eigenvalues, to t->s. */
+/* On the root: s in its new order, then the square roots of the other eigenvalues, to t->s. The
+ * leading ones are those of the outliers. */
 static lrp_status fill_spectrum(run *x, lrp_triplets *t) {
   const size_t bytes = (size_t)x->rank * sizeof(int);
   int *order = malloc(bytes);
 
   if (!order) return lrp_fail_memory(bytes, "singular values");
   for (int i = 0; i < x->rank; i++) order[i] = i;
+  for (int i = 0; i < x->rank && i < x->outliers.count; i++) x->s[i] = x->outliers.s[i];
   qsort_r(order, (size_t)x->rank, sizeof *order, compare_descending, x->s);
   for (int i = 0; i < x->rank; i++) {
     x->place[order[i]] = i;
     t->s[i] = x->s[order[i]] * x->scale;
   }
   for (int i = x->rank; i < x->k; i++) {
-    t->s[i] = fmin(x->scale * sqrt(fmax(-x->eig[i], 0.0)), t->s[i - 1]);
+    const double s = i < x->outliers.count ? x->outliers.s[i] : sqrt(fmax(-x->eig[i], 0.0));
+    t->s[i] = fmin(x->scale * s, t->s[i - 1]);
   }
   free(order);
   return LRP_OK;

@@ -2,11 +2,12 @@
 
 #include <stdlib.h>
 
+#include "kernels/clones.h"
+
 enum { lanes = 64, chunk = 1024 };
 
 /* Sum of squares of at most chunk floats: short sums in float, which a vector register holds. */
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static double
-sum_chunk(const float *x, size_t count) {
+LRP_VECTOR_CLONES static double sum_chunk(const float *x, size_t count) {
   float part[lanes] = {0};
   double sum = 0.0;
   size_t i = 0;

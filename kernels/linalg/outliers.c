@@ -52,7 +52,8 @@ void lrp_place(int64_t n, int rank, const float *q, bool transposed, float *dst,
 }
 
 /* The image of random signs holds s_i^2 in proportion: its largest direction stands for s_1, the
- * lower half of them for what does not stick out. A half of the limit is suspicious. */
+ * lower half of them for what does not stick out. An estimate: what passes the limit by little, and
+ * is missed, does no harm. */
 lrp_status lrp_outliers_suspected(int64_t k, int64_t rows, int cols, const float *image,
                                   lrp_scratch *scratch, bool *suspected) {
   const double limit = outlier_ratio * outlier_ratio / (double)k;
@@ -64,7 +65,7 @@ lrp_status lrp_outliers_suspected(int64_t k, int64_t rows, int cols, const float
   if (st == LRP_OK) st = lrp_gram_f64(rows, cols, image, cols, g, scratch);
   if (st == LRP_OK) st = lrp_eigen_f64(cols, g, w, scratch);
   for (int i = 0; st == LRP_OK && i < (cols + 1) / 2; i++) rest += 2.0 * w[i];
-  *suspected = st == LRP_OK && w[cols - 1] > 0.5 * limit * rest;
+  *suspected = st == LRP_OK && w[cols - 1] > 1.5 * limit * rest;
   if (st == LRP_ERR_NUM) { /* then anything may be wrong with it */
     *suspected = true;
     st = LRP_OK;

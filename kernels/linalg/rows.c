@@ -1,7 +1,7 @@
 #include "kernels/linalg/rows.h"
 
-/* Terms per partial sum. */
-enum { chunk = 512 };
+/* Terms per partial sum: few, because one large term (of the diagonal) makes all others coarse. */
+enum { chunk = 64 };
 
 lrp_isa_level lrp_isa(void) {
 #if defined(__x86_64__)

@@ -25,7 +25,7 @@ typedef float lrp_v16 __attribute__((vector_size(64), may_alias));
 typedef float lrp_v16_any __attribute__((vector_size(64), aligned(4), may_alias));
 
 /** y(i, j) += sign sum_l a[i * row + l * step] x(l, j), i < m, l < k, j < LRP_BAND.
- *  Sums of 512 terms, then of sums; those of a row do not depend on m. Local, one thread.
+ *  Sums of 64 terms, then of sums; those of a row do not depend on m. Local, one thread.
  *  @param x  k x LRP_BAND, row-major, ldx;  @param[in,out] y  m x LRP_BAND, row-major, ldy */
 void lrp_rows_product(float sign, int64_t m, int64_t k, const float *a, int64_t row, int64_t step,
                       const float *x, int64_t ldx, float *y, int64_t ldy);
