@@ -16,8 +16,7 @@
 /* Changes when the work of a stage is counted in another way. */
 enum { format = 1, bytes_max = 1 << 22 };
 
-/* ---- The machine ------------------------------------------------------------------------------
- */
+/* ---- The machine ---- */
 
 /* "model name : ..." of /proc/cpuinfo; the host where the processor has no name. */
 static void name_processor(char *name, size_t size) {
@@ -58,8 +57,7 @@ static bool same_machine(const lrp_machine *a, const lrp_machine *b) {
   return same_processor(a, b) && a->threads == b->threads && a->ranks == b->ranks;
 }
 
-/* ---- The file ---------------------------------------------------------------------------------
- */
+/* ---- The file ---- */
 
 lrp_status lrp_calibration_path(char **path) {
   const char *file = getenv("LRPIPE_CALIBRATION"), *cache = getenv("XDG_CACHE_HOME");
@@ -139,8 +137,7 @@ static bool read_entry(const json_t *entry, lrp_machine *machine, lrp_cost *cost
   return read_speeds(json_object_get(entry, "speeds"), cost);
 }
 
-/* ---- Loading ----------------------------------------------------------------------------------
- */
+/* ---- Loading ---- */
 
 /* How far b is from a: another processor counts more than any number of threads. */
 static double distance(const lrp_machine *a, const lrp_machine *b) {
@@ -228,8 +225,7 @@ const char *lrp_calibration_text(const lrp_calibration *c, char text[LRP_CALIBRA
   return text;
 }
 
-/* ---- Saving -----------------------------------------------------------------------------------
- */
+/* ---- Saving ---- */
 
 static json_t *speeds_of(const lrp_cost *cost) {
   json_t *speeds = json_object();

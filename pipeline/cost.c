@@ -61,11 +61,12 @@ static double krylov_work(const lrp_cost_task *t) {
 }
 
 /* Three products with W (the other factor, error, residual), a fourth one for the error of rounded
- * factors; orthogonalisation of the longer factor, and the certificate of both. */
+ * factors; orthogonalisation of the longer factor, and the certificate of both, whose operations
+ * are counted three times: they are slower than products by so much (measured). */
 static double finish_work(const lrp_cost_task *t) {
   const double m = (double)t->m, n = (double)t->n, r = t->rank;
   const double products = t->factors == LRP_F32 ? 3.0 : 4.0, longer = m > n ? m : n;
-  return 2.0 * products * m * n * r + (2.0 * longer + m + n) * r * r;
+  return 2.0 * products * m * n * r + (2.0 * longer + 6.0 * (m + n)) * r * r;
 }
 
 static double gram_work(lrp_cost_stage stage, const lrp_cost_task *t) {
@@ -121,13 +122,11 @@ static double larger(double a, double b) {
 }
 
 double lrp_cost_seconds(const lrp_cost *cost, const lrp_cost_task *t) {
-  double computing = lrp_cost_stage_seconds(cost, LRP_COST_COMMIT, t), moving = 0.0;
+  double seconds = 0.0;
   for (int s = 0; s < LRP_COST_N_STAGES; s++) {
-    const double seconds = lrp_cost_stage_seconds(cost, (lrp_cost_stage)s, t);
-    if (!lrp_cost_is_file((lrp_cost_stage)s)) computing += seconds;
-    if (s == LRP_COST_READ || s == LRP_COST_WRITE) moving += seconds;
+    if (s != LRP_COST_READ) seconds += lrp_cost_stage_seconds(cost, (lrp_cost_stage)s, t);
   }
-  return larger(computing, moving);
+  return larger(seconds, lrp_cost_stage_seconds(cost, LRP_COST_READ, t));
 }
 
 /* In double: W, the thin u and vt, s, and the work space of gesdd (4 k^2 + 7 k). */
@@ -140,7 +139,7 @@ static double gesdd_bytes(const lrp_cost_task *t) {
  * made of them. */
 static double gram_bytes(const lrp_cost_task *t) {
   const double k = short_side(t), r = t->rank, longer = (double)(t->m > t->n ? t->m : t->n);
-  const double eigh = 2.8; /* k^2 numbers of work space */
+  const double eigh = 2.4; /* k^2 numbers of work space */
   return 4.0 * (k * r + larger((1.0 + eigh) * k * k, (2.0 * k + longer) * r));
 }
 

@@ -65,8 +65,8 @@ double lrp_cost_work(lrp_cost_stage stage, const lrp_cost_task *task);
 double lrp_cost_stage_seconds(const lrp_cost *cost, lrp_cost_stage stage,
                               const lrp_cost_task *task);
 
-/** Seconds of one process rank from weights on disk to factors on disk. Reading ahead and writing
- *  behind go on while another unit is computed, so the longer of both counts. Local. */
+/** Seconds of one process rank from weights on disk to factors on disk. Reading goes on while
+ *  another unit is computed, so the longer of both counts. Local. */
 double lrp_cost_seconds(const lrp_cost *cost, const lrp_cost_task *task);
 
 /** Bytes that one process rank needs at once, besides the mapped weights. Local. */

@@ -20,11 +20,11 @@ typedef struct {
   const lrp_topology *topo;
   lrp_control *control;
   lrp_partition part;
-  bool *todo;     /* owned, a flag per unit */
-  int *position;  /* owned: of each unit in the order of reading */
-  lrp_pass *pass; /* owned */
-  double busy_s;  /* that this process rank spent on units */
-  lrp_scratch scratch;
+  bool *todo;          /* owned, a flag per unit */
+  int *position;       /* owned: of each unit in the order of reading */
+  lrp_pass *pass;      /* owned */
+  double busy_s;       /* that this process rank spent on units */
+  lrp_scratch scratch; /* of the solvers, kept from unit to unit */
 } stage;
 
 static const lrp_unit *unit_of(const stage *s, int i) {
@@ -306,37 +306,44 @@ static double memory_share(const lrp_topology *topo) {
   return share;
 }
 
+/* Which units are to be done, and by whom. */
+static lrp_status make_schedule(stage *s, double rank_bytes, int *n_todo) {
+  const lrp_study *study = s->store->study;
+  const int n = study->plan.n_units;
+  *n_todo = 0;
+  s->todo = calloc((size_t)n + 1, sizeof *s->todo);
+  if (!s->todo) return lrp_fail_memory((size_t)n, "a schedule");
+  for (int i = 0; i < n; i++) {
+    s->todo[i] = !lrp_store_done(s->store, i, NULL);
+    *n_todo += s->todo[i];
+  }
+  return lrp_partition_create(&study->plan, s->todo, study->job.decompose.grid_elements, rank_bytes,
+                              s->topo->size, s->topo->node_ranks, s->topo->n_nodes, &s->part);
+}
+
+static lrp_status all_units(stage *s) {
+  lrp_status st = LRP_OK;
+  learn(s->store, s->control->stop);
+  if (s->part.group_size > 0) st = grid_units(s);
+  return st == LRP_OK ? local_units(s) : st;
+}
+
 lrp_status lrp_decompose_stage(lrp_store *store, lrp_identity *identity, const lrp_topology *topo,
                                lrp_control *control) {
-  const lrp_study *study = store->study;
-  const int n = study->plan.n_units;
+  const int n = store->study->plan.n_units;
   stage s = {.store = store, .topo = topo, .control = control};
   lrp_forecast predicted = {0};
   const double start = MPI_Wtime();
-  const double rank_bytes = memory_share(topo);
-  int n_todo = 0;
-  lrp_status st = LRP_OK;
+  int n_todo;
+  lrp_status st = make_schedule(&s, memory_share(topo), &n_todo);
 
-  s.todo = calloc((size_t)n + 1, sizeof *s.todo);
-  if (!s.todo) st = lrp_fail_memory((size_t)n, "a schedule");
-  if (st == LRP_OK) {
-    for (int i = 0; i < n; i++) {
-      s.todo[i] = !lrp_store_done(store, i, NULL);
-      n_todo += s.todo[i];
-    }
-    st = lrp_partition_create(&study->plan, s.todo, study->job.decompose.grid_elements, rank_bytes,
-                              topo->size, topo->node_ranks, topo->n_nodes, &s.part);
-    if (st == LRP_OK) st = predict(&s, identity, &predicted);
-  }
+  if (st == LRP_OK) st = predict(&s, identity, &predicted);
   st = lrp_agree(st, topo->comm);
   if (st == LRP_OK) st = start_reading(&s, identity);
   if (st == LRP_OK) {
     lrp_log("decompose: %d of %d units to do, in about %.1f s", n_todo, n, predicted.wall);
     lrp_progress_begin(control->progress, "decompose", n, n - n_todo);
-    learn(store, control->stop);
-    if (s.part.group_size > 0) st = grid_units(&s);
-    if (st == LRP_OK) st = local_units(&s);
-    st = stop_reading(&s, st, identity);
+    st = stop_reading(&s, all_units(&s), identity);
     if (st == LRP_OK) st = lrp_store_refresh(store);
     if (st == LRP_OK) {
       lrp_forecast_compare(predicted, n_todo, MPI_Wtime() - start, s.busy_s, topo);

@@ -16,7 +16,8 @@ static void say(const lrp_cost *cost, const lrp_machine *machine, const char *pa
   const int large = 1;
   lrp_finding_ok(
       f, "calibration",
-      "each of %d process ranks of %d threads: Gram matrix %.1f GF/s, eigenvalues %.1f, "
+      "each process rank, with %d on a node and OMP_NUM_THREADS=%d: Gram matrix %.1f GF/s, "
+      "eigenvalues %.1f, "
       "eigenvectors %.1f, finish %.1f; reads %.0f MB/s, writes %.0f MB/s; kept in %s",
       machine->ranks, machine->threads, cost->speed[LRP_COST_GRAM_BF16][large] / giga,
       cost->speed[LRP_COST_EIGEN][large] / giga, cost->speed[LRP_COST_BACK][large] / giga,

@@ -20,7 +20,8 @@ static void add_grid_units(const lrp_plan *plan, const lrp_partition *p, const b
   for (int i = 0; i < plan->n_units; i++) {
     if (p->owner[i] < 0 || (todo && !todo[i])) continue;
     for (int k = 0; k < p->group_size; k++) {
-      load[p->owner[i] * p->group_size + k] += plan->units[i].seconds / lrp_partition_speedup(p->group_size);
+      load[p->owner[i] * p->group_size + k] +=
+          plan->units[i].seconds / lrp_partition_speedup(p->group_size);
     }
   }
 }

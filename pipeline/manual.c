@@ -32,6 +32,7 @@ static const entry files[] = {
     {"job.yaml", "the job with every key written out"},
     {"run.log", "what the run did, an attempt after the other"},
     {"progress.json", "how far the run is, for scripts"},
+    {"model.json", "which weights it was made from: times and checksums"},
     {"factors.h5", "the factors, with a journal; factors.2.h5 and so on where a job grew"},
     {"evaluation.h5", "the log-likelihood of every request, with a journal; likewise"},
     {"tensors.csv", "a row per decomposed matrix"},

@@ -13,8 +13,9 @@
 enum { repeats_max = 3 };
 static const double share = 1.0 / 12.0;
 
-/* Triplets of the test matrices that stand out of the noise. */
-enum { signal_rank = 128 };
+/* Of a test matrix: triplets that are more than noise, of which the first stick out; and how far
+ * its beginning is from a multiple of 64 bytes, as a weight in a mapped file may be. */
+enum { signal_rank = 128, outliers = 2, misaligned = 56 };
 
 /* What is measured with: one matrix of each type, and one measurement's arguments. */
 typedef struct {
@@ -23,7 +24,8 @@ typedef struct {
   double budget_s;
   double once_s; /* sum of the middle times */
   lrp_scratch scratch;
-  lrp_matrix w;     /* data owned */
+  void *elements; /* owned: those of w */
+  lrp_matrix w;
   float *g, *eigen; /* owned: k x k, k */
   float *v;         /* owned: k x rank_max */
   int k, rank;
@@ -59,8 +61,7 @@ static lrp_status time_piece(bench *b, piece prepare, piece work, double *second
   return st;
 }
 
-/* ---- Test matrices ----------------------------------------------------------------------------
- */
+/* ---- Test matrices ---- */
 
 static uint64_t next_random(uint64_t *state) {
   *state ^= *state << 13;
@@ -77,9 +78,14 @@ static float random_number(uint64_t *state, float scale) {
   return scale * ((float)sum - 131070.0F) * 2.6429e-5F;
 }
 
-/* Like a layer of a language model: a signal whose singular values fall off as 20 i^-1/2, and
- * noise. */
+/* i-th singular value of the signal, in units of the noise's root mean square. */
+static float signal_value(int i) {
+  return i < outliers ? 60.0F - 10.0F * (float)i : 6.0F / sqrtf((float)(i - outliers + 1));
+}
+
+/* Like a layer of a language model: outliers, a signal that falls off slowly, and noise. */
 static lrp_status fill_matrix(bench *b, float *w) {
+  const float noise = 0.02F;
   const int k = b->k, r = signal_rank;
   const float column = 1.0F / sqrtf((float)k);
   uint64_t state = 88172645463325252ULL;
@@ -90,14 +96,14 @@ static lrp_status fill_matrix(bench *b, float *w) {
 
   if (st == LRP_OK) {
     for (int64_t i = 0; i < (int64_t)k * r; i++) u[i] = random_number(&state, column);
-    for (int64_t i = 0; i < (int64_t)k * r; i++) {
-      vt[i] = random_number(&state, 20.0F * column / sqrtf((float)(i / k + 1)));
+    for (int64_t i = 0; i < (int64_t)k * r; i++) { /* of length noise sqrt(k), the noise's value */
+      vt[i] = random_number(&state, noise * signal_value((int)(i / k)));
     }
     const lrp_matrix left = {u, LRP_F32, k, r, r};
     st = lrp_weight_product((lrp_operand){&left, false}, k, vt, k, w, k, &b->scratch);
   }
   for (int64_t i = 0; st == LRP_OK && i < (int64_t)k * k; i++) {
-    w[i] += random_number(&state, 0.02F);
+    w[i] += random_number(&state, noise);
   }
   lrp_scratch_release(&b->scratch, mark);
   return st;
@@ -115,7 +121,9 @@ static lrp_status bench_init(bench *b, int k) {
   lrp_status st = LRP_OK;
 
   b->k = k;
-  void *w = allocate(&st, n, lrp_dtype_size(LRP_BF16));
+  b->elements = st == LRP_OK ? aligned_alloc(64, (n * 2 / 64 + 2) * 64) : NULL;
+  if (!b->elements) st = lrp_fail_memory(n * 2, "a calibration");
+  void *w = b->elements ? (char *)b->elements + misaligned : NULL;
   b->w = (lrp_matrix){w, LRP_BF16, k, k, k};
   b->g = allocate(&st, n, sizeof *b->g);
   b->eigen = allocate(&st, (size_t)k, sizeof *b->eigen);
@@ -126,15 +134,14 @@ static lrp_status bench_init(bench *b, int k) {
 }
 
 static void bench_free(bench *b) {
-  free((void *)(uintptr_t)b->w.data);
+  free(b->elements);
   free(b->g);
   free(b->eigen);
   free(b->v);
   lrp_scratch_free(&b->scratch);
 }
 
-/* ---- Pieces of work ---------------------------------------------------------------------------
- */
+/* ---- Pieces of work ---- */
 
 static lrp_status gram_of_bf16(bench *b) {
   return lrp_gram(&b->w, b->g, &b->scratch);
@@ -168,8 +175,7 @@ static lrp_status decompose(bench *b) {
   return st;
 }
 
-/* ---- Stages -----------------------------------------------------------------------------------
- */
+/* ---- Stages ---- */
 
 static lrp_cost_task task_of(const bench *b) {
   return (lrp_cost_task){.m = b->k,

@@ -11,6 +11,7 @@
 #include "io/base/json_memory.h"
 #include "kernels/log.h"
 #include "pipeline/metrics.h"
+#include "pipeline/partition.h"
 #include "pipeline/results.h"
 
 enum { json_bytes_max = 1 << 30 };
@@ -31,7 +32,8 @@ static double predicted_seconds(const lrp_study *study, const lrp_unit *u,
   lrp_cost_task task = lrp_unit_task(u, study->job.decompose.method, lrp_model_dtype(&study->model),
                                      study->store_dtype);
   task.rank = r->rank;
-  return lrp_cost_seconds(&study->calibration.cost, &task) / r->process_ranks;
+  return lrp_cost_seconds(&study->calibration.cost, &task) /
+         lrp_partition_speedup(r->process_ranks);
 }
 
 static lrp_status write_tensors(const lrp_study *study, const lrp_store *store, const char *path) {

@@ -21,9 +21,9 @@ typedef struct {
   lrp_dtype eval_dtype;  /* of the operands of the forward pass: LRP_F32 or LRP_BF16 */
   lrp_plan plan;
   lrp_calibration calibration; /* the speeds that its predictions rest on */
-  lrp_tokenizer *tokenizer; /* owned; NULL if nothing is evaluated */
-  uint64_t tokenizer_xxh3;  /* of its file */
-  lrp_task *tasks;          /* owned, n_tasks */
+  lrp_tokenizer *tokenizer;    /* owned; NULL if nothing is evaluated */
+  uint64_t tokenizer_xxh3;     /* of its file */
+  lrp_task *tasks;             /* owned, n_tasks */
   int n_tasks;
   const lrp_task_group *
       *groups; /* owned, n_groups: those that the job names, and their subgroups */

@@ -7,8 +7,8 @@
 #include "kernels/linalg/chase.h"
 
 /** Column j of v = Q_band Q_chase (column order[j] of z). Local, on the OpenMP threads, which share
- *  the columns: each takes LRP_BACK_COLUMNS at a time, which stay in its cache all the way. The
- * same bits whatever their number.
+ *  the columns: each takes LRP_BACK_COLUMNS at a time, which stay in its cache all the way.
+ *  The same bits whatever their number.
  *  @param q        of lrp_band_reduce()
  *  @param[in,out] diamonds  of lrp_chase(); their T is completed
  *  @param z        n rows, column-major, leading dimension n;  @param order  rank columns of it

@@ -1,8 +1,7 @@
 /** @file kernels/linalg/band.h
- *  Symmetric matrix -> band matrix of the same eigenvalues, and its eigenvectors back.
+ *  Symmetric matrix -> band matrix of the same eigenvalues.
  *
- *  Q^T G Q = B, Q = Q_1 Q_2 ...: one block reflector Q_p = I - V T V^T for every LRP_BAND columns.
- */
+ *  B = Q^T G Q, Q = Q_1 Q_2 ...: a block reflector Q_p = I - V T V^T for every LRP_BAND columns. */
 #ifndef LRP_KERNELS_LINALG_BAND_H
 #define LRP_KERNELS_LINALG_BAND_H
 

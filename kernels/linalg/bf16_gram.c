@@ -1,6 +1,7 @@
 #include "kernels/linalg/bf16_gram.h"
 
 #include <omp.h>
+#include <string.h>
 
 #include "kernels/linalg/bf16_vector.h"
 
@@ -44,22 +45,28 @@ LRP_BF16_TARGET static void pack_columns(const lrp_matrix *w, int64_t row, int64
   }
 }
 
-/* Pairs of two neighbours in a row, for G = W W^T: 16 at a time, so that whole lines are read. */
+/* Pairs of two neighbours in a row, for G = W W^T: of each row a line at a time, which is fetched
+ * some lines ahead, since the processor does not follow as many rows as a strip has. */
 static void pack_rows(const lrp_matrix *w, int64_t col, int64_t pairs, int64_t row, uint32_t *dst) {
+  enum { ahead = 256 }; /* bytes */
   const int64_t rows = w->rows - row < strip ? w->rows - row : strip;
-  for (int64_t p = 0; p < pairs; p += lanes) {
-    const int64_t end = pairs - p < lanes ? pairs : p + lanes;
-    for (int64_t i = 0; i < strip; i++) {
-      if (i >= rows) {
-        for (int64_t q = p; q < end; q++) dst[q * strip + i] = 0;
-        continue;
-      }
-      const unsigned char *a = (const unsigned char *)lrp_matrix_row(w, row + i) + 2 * col;
-      for (int64_t q = p; q < end; q++) {
-        const bool both = col + 2 * q + 1 < w->cols;
-        dst[q * strip + i] = both ? lrp_bf16_load_pair(a + 4 * q) : lrp_bf16_load_single(a + 4 * q);
-      }
+  const int64_t full = (w->cols - col) / 2 < pairs ? (w->cols - col) / 2 : pairs;
+  const unsigned char *first = (const unsigned char *)lrp_matrix_row(w, row) + 2 * col;
+
+  if (rows < strip) memset(dst, 0, (size_t)(pairs * strip) * sizeof *dst);
+  for (int64_t p = 0; p < full; p += lanes) {
+    const int64_t count = full - p < lanes ? full - p : lanes;
+    for (int64_t i = 0; i < rows; i++) {
+      const unsigned char *a = first + 2 * i * w->ld + 4 * p;
+      uint32_t *to = dst + p * strip + i;
+      _mm_prefetch(a + ahead, _MM_HINT_T1);
+      for (int64_t q = 0; q < count; q++) to[q * strip] = lrp_bf16_load_pair(a + 4 * q);
     }
+  }
+  if (full == pairs) return;
+  memset(dst + full * strip, 0, strip * sizeof *dst);
+  for (int64_t i = 0; i < rows; i++) {
+    dst[full * strip + i] = lrp_bf16_load_single(first + 2 * i * w->ld + 4 * full);
   }
 }
 

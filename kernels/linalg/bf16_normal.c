@@ -154,6 +154,35 @@ static void multiply(const job *b, bool transposed, int me, int size) {
   }
 }
 
+/* The first half of it, y = A x. */
+static void multiply_half(const job *b, bool transposed, int me, int size) {
+  if (transposed) {
+    sum_pass(b, true, me, size);
+#pragma omp barrier
+    add_sums(b, b->y, b->ldy, me, size);
+  } else {
+    pack_wide(b, b->x, b->ldx, me, size);
+#pragma omp barrier
+    back_pass(b, me, size);
+  }
+}
+
+lrp_status lrp_bf16_half_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
+                                 int64_t ldy, lrp_scratch *scratch) {
+  const int threads = omp_get_max_threads();
+  const size_t mark = lrp_scratch_mark(scratch);
+  job b = {.w = a.w, .l = l, .x = x, .ldx = ldx, .y = y, .ldy = ldy};
+  b.lp = (l + LRP_BF16_LANES - 1) / LRP_BF16_LANES * LRP_BF16_LANES;
+  const lrp_status st = take(&b, threads, scratch);
+
+  if (st == LRP_OK) {
+#pragma omp parallel num_threads(threads)
+    multiply_half(&b, a.transposed, omp_get_thread_num(), omp_get_num_threads());
+  }
+  lrp_scratch_release(scratch, mark);
+  return st;
+}
+
 lrp_status lrp_bf16_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
                                    int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch) {
   const int threads = omp_get_max_threads();
@@ -176,6 +205,11 @@ lrp_status lrp_bf16_normal_product(lrp_operand a, int l, const float *x, int64_t
 lrp_status lrp_bf16_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
                                    int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch) {
   return lrp_f32_normal_product(a, l, x, ldx, t, ldt, y, ldy, scratch);
+}
+
+lrp_status lrp_bf16_half_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
+                                 int64_t ldy, lrp_scratch *scratch) {
+  return lrp_weight_product(a, l, x, ldx, y, ldy, scratch);
 }
 
 #endif

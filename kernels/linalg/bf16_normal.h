@@ -9,4 +9,9 @@
 lrp_status lrp_bf16_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
                                    int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch);
 
+/** y = A x of x rounded to bfloat16, in one pass over W; weights of other types are rounded, too.
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_bf16_half_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
+                                 int64_t ldy, lrp_scratch *scratch);
+
 #endif

@@ -48,17 +48,15 @@ static inline __attribute__((always_inline)) float sum_of(const lrp_v16 *y) {
 }
 
 static inline __attribute__((always_inline)) void reflect(const float *x, reflector *h) {
+  lrp_v16 a = *(const lrp_v16_any *)x;
+  const lrp_v16 b = *(const lrp_v16_any *)(x + 16);
   const double alpha = (double)x[0];
-  double norm2 = 0.0;
   float scale = 0.0f;
+  a[0] = 0.0f;
+  a = a * a + b * b;
+  const double norm2 = (double)sum_of(&a);
   h->tau = 0.0f;
   h->beta = x[0];
-  {
-    lrp_v16 a = *(const lrp_v16_any *)x, b = *(const lrp_v16_any *)(x + 16);
-    a[0] = 0.0f;
-    a = a * a + b * b;
-    norm2 = (double)sum_of(&a);
-  }
   if (norm2 > negligible) {
     const double beta = -copysign(sqrt(alpha * alpha + norm2), alpha);
     h->tau = (float)((beta - alpha) / beta);
@@ -151,7 +149,7 @@ static inline __attribute__((always_inline)) void step(const chase *s, int64_t s
 }
 
 static void wait_for(const progress *p, int steps) {
-  int spins = 0;
+  unsigned spins = 0;
   while (__atomic_load_n(&p->done, __ATOMIC_ACQUIRE) < steps) {
     if (++spins % spins_before_yield == 0) sched_yield();
   }

@@ -10,8 +10,8 @@
 
 /** Reflectors of step k of the LRP_SWEEPS sweeps from s on act on LRP_DIAMOND_ROWS rows from
  *  s + 1 + k LRP_BAND on. A diamond is their V, row-major, in column c the one of sweep s + c
- *  (from row c on), and behind it their T, row-major, of which
- *  chasing sets the diagonal. */
+ *  (from row c on), and behind it their T, row-major, of which lrp_chase() sets
+ *  the diagonal. */
 enum {
   LRP_SWEEPS = 8,
   LRP_DIAMOND_ROWS = LRP_BAND + LRP_SWEEPS - 1,

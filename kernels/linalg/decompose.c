@@ -167,7 +167,10 @@ static lrp_status try_grid(request *q, lrp_precision precision, MPI_Comm comm, l
   }
   lrp_triplets_free(&t);
   st = lrp_agree(st, comm);
-  if (me == 0 && st == LRP_ERR_NUM) {
+  if (me != 0 || st != LRP_ERR_NUM) return st;
+  if (precision == LRP_SINGLE && !q->certified) {
+    lrp_log_local("%s: single precision does not do for its spectrum; trying double", q->name);
+  } else {
     log_escalation(q, LRP_SOLVER_GRID,
                    precision == LRP_SINGLE ? "double precision" : "one process rank");
   }

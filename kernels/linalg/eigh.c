@@ -25,14 +25,14 @@ static float largest(int64_t n, const float *g) {
   return most;
 }
 
-/* Both triangles of a = 2^-e times the lower one of g. */
+/* Both triangles of a = 2^-e times the lower one of g. In double: 2^149 is no float. */
 static void scale_and_mirror(int64_t n, const float *g, int e, float *a, int64_t ld) {
-  const float scale = ldexpf(1.0f, -e);
+  const double scale = ldexp(1.0, -e);
 #pragma omp parallel for schedule(dynamic)
   for (int64_t j = 0; j < n; j += tile) {
     const int64_t below = j + tile < n ? j + tile : n;
     for (int64_t c = j; c < below; c++) {
-      for (int64_t i = c; i < n; i++) a[c * ld + i] = scale * g[c * n + i];
+      for (int64_t i = c; i < n; i++) a[c * ld + i] = (float)(scale * (double)g[c * n + i]);
     }
     lrp_mirror(below - j, a + j * ld + j, ld);
     lrp_transpose(n - below, below - j, a + j * ld + below, ld, a + below * ld + j, ld);

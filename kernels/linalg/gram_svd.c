@@ -28,9 +28,28 @@ typedef struct {
   lrp_scratch *scratch;
 } run;
 
+/* Whether a look at W Omega makes outliers likely. */
+static lrp_status suspect(const run *x, bool *suspected) {
+  enum { cols = LRP_OUTLIERS_PROBE };
+  const lrp_operand a = {x->w, false};
+  lrp_status st = LRP_OK;
+  float *omega = lrp_scratch_take(x->scratch, &st, x->n, cols, sizeof *omega);
+  float *image = lrp_scratch_take(x->scratch, &st, x->m, cols, sizeof *image);
+  if (st != LRP_OK) return st;
+  lrp_fill_signs(omega, (int64_t)x->n * cols);
+  st = lrp_split_product(a, cols, omega, cols, image, cols, x->scratch);
+  if (st != LRP_OK) return st;
+  return lrp_outliers_suspected(x->k, x->m, cols, image, x->scratch, suspected);
+}
+
 static lrp_status find_outliers(run *x) {
+  const size_t mark = lrp_scratch_mark(x->scratch);
+  bool suspected = false;
   double energy;
-  lrp_status st = lrp_squared_norm(x->w, &energy);
+  lrp_status st = suspect(x, &suspected);
+  lrp_scratch_release(x->scratch, mark);
+  if (st != LRP_OK || !suspected) return st;
+  st = lrp_squared_norm(x->w, &energy);
   if (st == LRP_OK) st = lrp_outliers(x->w, energy, x->scratch, &x->out);
   if (st == LRP_OK && x->out.rank >= x->rank) lrp_triplets_truncate(&x->out, x->rank - 1);
   return st;

@@ -117,6 +117,7 @@ static double energy(const lrp_dmat *b, double *norm) {
 static lrp_status take_out(const search *t, lrp_outliers *o, double *next) {
   for (;;) {
     const double others = t->k - o->count - 1;
+    if (others < 1.0) return LRP_ERR_NUM;
     const double sum = energy(t->b, t->y + (size_t)o->count * (size_t)t->longer);
     /* s^2 > outlier_min^2 (sum - s^2) / others */
     const double squared = outlier_min * outlier_min;

@@ -14,7 +14,7 @@ enum { block_max = 64 };
 /* The Gram matrix in single precision is wrong by eps = 6e-8 of its norm s_1^2, which tilts the
  * vectors of s_rank by eps (s_1 / s_rank)^2: this much, at most, is mended afterwards. */
 static const double single_eps = 6e-8;
-static const double tilt_max = 1e-4;
+static const double tilt_max = 1.6e-4;
 
 /* A decomposition under way. B = W^T (n x m) is kept because a row of w is a column of it. */
 typedef struct {

@@ -14,13 +14,14 @@ enum { LRP_GRID_SIDE_MIN = 8 };
  * reads its share) and which must be finite (ScaLAPACK hangs on NaN). Collective over grid->comm;
  *  min(m, n) >= LRP_GRID_SIDE_MIN.
  *
- *  Eigenvectors V of the Gram matrix of the short side, then W V (or W^T V) = Q diag(s), made
- *  orthonormal. The leading rank singular values are those of this product; the others are square
- *  roots of eigenvalues, of which those below 1e-7 s_1 (1e-3 s_1 in single) are noise: forming the
- *  Gram matrix squares the condition number. Signs are arbitrary.
- *  In double, vectors are orthonormal to 1e-12 whatever the rank of w. In single, which is three
- *  times as fast, to 2e-6 and with 1e-6 more error than the best product of that rank, if s_1 /
- * s_rank is at most about 40; else the result is LRP_ERR_NUM.
+ *  Eigenvectors V of the Gram matrix of the short side, then W V (or W^T V) = Q R, whose R is all
+ *  but diagonal: s is its diagonal, Q and V are the vectors. The leading rank singular values are
+ *  these; the others are square roots of eigenvalues, of which those below 1e-7 s_1 (1e-3 s_1 in
+ *  single) are noise: forming the Gram matrix squares the condition number. Signs are arbitrary.
+ *  In double, vectors are orthonormal as far as float holds them, whatever the rank of w. In
+ * single, which is three times as fast, they are to 4e-6, with 1e-6 more error than the best
+ * product of that rank, if s_1 / s_rank is at most about 50; a few larger singular values do not
+ * count (see grid_outlier.h). Else the result is LRP_ERR_NUM.
  *
  *  Memory: a process rank holds its share of at most m n + 4 k^2 elements at a time, k = min(m, n),
  *  and panels of m or n by 512. Process rank 0 also has the result and, while collecting it, 64

@@ -10,9 +10,6 @@
 #include "kernels/linalg/ritz.h"
 #include "kernels/linalg/weight_product.h"
 
-/* Ritz vectors kept beyond the rank: the last product with W sorts out what lies at the cut. */
-enum { spare = 8 };
-
 /* A space of that size costs little whatever the matrix. */
 enum { small_limit = 256 };
 
@@ -28,7 +25,8 @@ typedef struct {
   float *basis;     /* k x capacity: K, nearly orthonormal */
   float *image;     /* p x capacity: A K, as bfloat16 makes it */
   float *next;      /* k x block: A^T A of the last block, then what of it is new */
-  double energy;    /* |W|_F^2, without them */
+  double energy;    /* |W|_F^2, without them; an estimate to begin with */
+  bool energy_is_exact;
   lrp_scratch *scratch;
 } space;
 
@@ -82,20 +80,20 @@ static lrp_status project(space *x) {
   return st;
 }
 
-static double norm_of_next(const space *x) {
-  const int64_t count = x->k * x->block;
+static double sum_of_squares(int64_t count, const float *x) {
   double sum = 0.0;
-  for (int64_t i = 0; i < count; i++) sum += (double)x->next[i] * (double)x->next[i];
-  return sqrt(sum);
+  for (int64_t i = 0; i < count; i++) sum += (double)x[i] * (double)x[i];
+  return sum;
 }
 
 /* Leave in next what is new: once, as the space needs no more orthogonality than bfloat16 has; once
  * more where so little is left that rounding shows. */
 static lrp_status remove_known(space *x) {
-  const double little = 0.02;
-  const double before = norm_of_next(x);
+  const double little = 0.02 * 0.02;
+  const int64_t count = x->k * x->block;
+  const double before = sum_of_squares(count, x->next);
   lrp_status st = project(x);
-  if (st == LRP_OK && norm_of_next(x) < little * before) st = project(x);
+  if (st == LRP_OK && sum_of_squares(count, x->next) < little * before) st = project(x);
   return st;
 }
 
@@ -111,10 +109,11 @@ static lrp_status add_block(space *x) {
   return st == LRP_OK ? remove_outliers(x, false, x->p, image, x->capacity) : st;
 }
 
-/* next = A^T A Omega; it shows, too, whether there may be outliers. */
+/* next = A^T A Omega; A Omega shows, too, how large A is, to some per cent, and whether there may
+ * be outliers. Source: Hutchinson, Commun. Stat. Simul. Comput. 18 (1989), 1059-1076. */
 static lrp_status begin(space *x, bool *suspected) {
   const size_t mark = lrp_scratch_mark(x->scratch);
-  lrp_status st = lrp_squared_norm(x->a.w, &x->energy);
+  lrp_status st = LRP_OK;
   float *omega = lrp_scratch_take(x->scratch, &st, x->k, x->block, sizeof *omega);
   float *image = lrp_scratch_take(x->scratch, &st, x->p, x->block, sizeof *image);
   if (st == LRP_OK) {
@@ -123,14 +122,24 @@ static lrp_status begin(space *x, bool *suspected) {
                             x->scratch);
   }
   if (st == LRP_OK) {
+    x->energy = sum_of_squares(x->p * x->block, image) / x->block;
     st = lrp_outliers_suspected(x->k, x->p, x->block, image, x->scratch, suspected);
   }
   lrp_scratch_release(x->scratch, mark);
   return st;
 }
 
+/* |W|_F^2 without the outliers, exactly. */
+static lrp_status measure_energy(space *x) {
+  const lrp_status st = lrp_squared_norm(x->a.w, &x->energy);
+  x->energy_is_exact = true;
+  for (int i = 0; i < x->out.rank; i++) x->energy -= x->out.s[i] * x->out.s[i];
+  return st;
+}
+
 static lrp_status find_outliers(space *x) {
-  const lrp_status st = lrp_outliers(x->a.w, x->energy, x->scratch, &x->out);
+  lrp_status st = measure_energy(x);
+  if (st == LRP_OK) st = lrp_outliers(x->a.w, x->energy, x->scratch, &x->out);
   for (int i = 0; i < x->out.rank; i++) x->energy -= x->out.s[i] * x->out.s[i];
   x->rank -= x->out.rank;
   return st;
@@ -140,12 +149,13 @@ static lrp_status find_outliers(space *x) {
  * residual rho_i misses at most rho_i^2 / gap; the gap is that to the values that are not wanted:
  * to the largest of them, or, times a factor seen on many spectra, to their middle.
  * Source: Parlett, The Symmetric Eigenvalue Problem, SIAM 1998, section 11.7. */
-static double missing(const space *x, const lrp_ritz *z) {
-  const double from_middle = 8.0;
+static lrp_status estimate_missing(space *x, const lrp_ritz *z, double *missing) {
+  const double from_middle = 6.0;
   const int middle = x->rank + (x->size - x->rank) / 2;
   const double edge = x->rank < x->size ? z->theta[x->rank] : 0.0;
   const double center = middle < x->size ? z->theta[middle] : 0.0;
   double to_edge = 0.0, to_middle = 0.0, kept = 0.0;
+  lrp_status st = LRP_OK;
 
   for (int i = 0; i < x->rank; i++) {
     const double rho2 = z->rho[i] * z->rho[i];
@@ -153,8 +163,10 @@ static double missing(const space *x, const lrp_ritz *z) {
     to_middle += rho2 / fmax(fmax(z->theta[i] - center, z->rho[i]), 1e-300);
     kept += z->theta[i];
   }
+  if (!x->energy_is_exact && kept > 0.5 * x->energy) st = measure_energy(x);
   const double rest = fmax(x->energy - kept, 1e-7 * x->energy); /* both are rounded */
-  return fmin(to_edge, from_middle * to_middle) / (2.0 * rest);
+  *missing = fmin(to_edge, from_middle * to_middle) / (2.0 * rest);
+  return st;
 }
 
 /* The left factor's space, m x cols, orthonormal: the outliers', then A X for a tall W, K X for a
@@ -177,7 +189,7 @@ static lrp_status finish(const space *x, const lrp_ritz *z, lrp_triplets *t) {
   float *u = lrp_scratch_take(x->scratch, &st, t->m, cols, sizeof *u);
   float *c = lrp_scratch_take(x->scratch, &st, t->n, cols, sizeof *c);
   if (st == LRP_OK) st = left_block(x, z, cols, u);
-  if (st == LRP_OK) st = lrp_weight_product(back, cols, u, cols, c, cols, x->scratch);
+  if (st == LRP_OK) st = lrp_split_product(back, cols, u, cols, c, cols, x->scratch);
   if (st == LRP_OK) st = lrp_ritz_finish(cols, u, c, t, x->scratch);
   for (int i = 0; st == LRP_OK && i < x->out.rank; i++) t->s[i] = x->out.s[i]; /* more exact */
   return st;
@@ -196,7 +208,7 @@ static lrp_status finish_outliers(const space *x, lrp_triplets *t) {
 
 /* Size at which the first look is worth while, seen on the spectra of language models. */
 static int first_size(const space *x) {
-  return round_up(13 * x->rank / 4 + 2 * x->block, x->block);
+  return round_up(13 * x->rank / 4 + 7 * x->block / 4, x->block);
 }
 
 /* Grow the space to size, and look at it: z, and how much is missing. */
@@ -212,20 +224,31 @@ static lrp_status advance(space *x, int size, lrp_ritz *z) {
   if (st == LRP_OK) st = remove_known(x); /* what is left of next are the residuals */
   if (st != LRP_OK) return st;
   const lrp_subspace s = {.size = x->size,
-                          .ld = x->capacity,
-                          .k = x->k,
-                          .basis = x->basis,
                           .p = x->p,
                           .image = x->image,
+                          .ld = x->capacity,
+                          .k = x->k,
                           .block = x->block,
                           .residual = x->next};
-  return lrp_ritz_solve(&s, x->rank + spare, z, x->scratch);
+  return lrp_ritz_solve(&s, x->rank, z, x->scratch);
 }
 
 /* Beyond this the Gram matrix is cheaper; and the space must leave room for a residual. */
 static int size_limit(const space *x) {
   const int64_t limit = x->k / 4 > small_limit ? x->k / 4 : small_limit;
   return (int)(limit < x->k - x->block ? limit : x->k - x->block);
+}
+
+/* Ten times less is missing in a space half as large again, seen on flat spectra; sooner on others.
+ */
+static int next_size(const space *x, double too_much) {
+  const int more = (int)(0.5 * x->size * fmin(log10(too_much), 1.0));
+  return x->size + (more > x->block ? round_up(more, x->block) : x->block);
+}
+
+/* What a few triplets miss costs little to find. */
+static double excess_for(int rank) {
+  return rank <= 8 ? LRP_KRYLOV_EXCESS / 10.0 : LRP_KRYLOV_EXCESS;
 }
 
 static lrp_status expand(space *x, int size_max, lrp_triplets *t) {
@@ -236,16 +259,17 @@ static lrp_status expand(space *x, int size_max, lrp_triplets *t) {
   int size = first_size(x);
   while (st == LRP_OK) {
     lrp_ritz z;
-    bool enough = false;
+    double missing = INFINITY;
     if (size > size_max) return LRP_ERR_NUM;
     st = reserve(x, size);
     const size_t mark = lrp_scratch_mark(x->scratch);
     if (st == LRP_OK) st = advance(x, size, &z);
-    if (st == LRP_OK) enough = missing(x, &z) <= LRP_KRYLOV_EXCESS;
-    if (enough) st = finish(x, &z, t);
+    if (st == LRP_OK) st = estimate_missing(x, &z, &missing);
+    const bool enough = missing <= excess_for(x->rank);
+    if (st == LRP_OK && enough) st = finish(x, &z, t);
     lrp_scratch_release(x->scratch, mark);
     if (enough) break;
-    size = x->size + round_up(x->size / 7, x->block);
+    size = next_size(x, missing / excess_for(x->rank));
   }
   return st;
 }

@@ -4,6 +4,7 @@
 
 #include "kernels/linalg/lapack.h"
 
+/* Rows of w that a thread works out at a time. */
 enum { rows_of_task = 256 };
 
 /* The secular equation that is left when what needs no change is set aside (deflated):
@@ -29,8 +30,8 @@ static lrp_status deflate(lrp_merge *m, secular *s) {
   s->row = indxc;
   s->rho = m->rho;
   for (int i = 0; i < n; i++) {
-    const int64_t row =
-        i < m->n1 ? m->n1 - 1 : m->n1; /* the last of the upper, first of the lower */
+    /* The last row of the upper problem, the first of the lower. */
+    const int64_t row = i < m->n1 ? m->n1 - 1 : m->n1;
     z[i] = m->q[(int64_t)i * m->ld + row];
   }
   slaed2_(&s->k, &n, &m->n1, m->d, m->q, &m->ld, m->order, &s->rho, z, s->lambda, s->w, s->q2, indx,

@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <omp.h>
 
 #include "kernels/linalg/lapack.h"
 
@@ -14,12 +15,21 @@ enum {
 /* Nothing is gained by another pass where rounding has left less than this. */
 static const double orthogonal_enough = 2e-6;
 
+/* BLAS on one thread while work, in multiply-adds, is less than it costs to wake the others.
+ * Returns the number of threads to go back to. */
+static int quiet_threads(double work) {
+  const int threads = omp_get_max_threads();
+  if (work < 3e7) omp_set_num_threads(1);
+  return threads;
+}
+
 lrp_status lrp_gram_f64(int64_t n, int l, const float *x, int64_t ldx, double *g,
                         lrp_scratch *scratch) {
   const double one = 1.0;
   const size_t mark = lrp_scratch_mark(scratch);
   lrp_status st = LRP_OK;
   double *chunk = lrp_scratch_take(scratch, &st, chunk_rows, l, sizeof *chunk);
+  const int threads = quiet_threads(0.5 * (double)n * l * l);
   for (int64_t i = 0; st == LRP_OK && i < n; i += chunk_rows) {
     const int rows = (int)(n - i < chunk_rows ? n - i : chunk_rows);
     const double beta = i == 0 ? 0.0 : 1.0;
@@ -28,6 +38,7 @@ lrp_status lrp_gram_f64(int64_t n, int l, const float *x, int64_t ldx, double *g
     }
     dsyrk_("L", "N", &l, &rows, &one, chunk, &l, &beta, g, &l, 1, 1);
   }
+  omp_set_num_threads(threads);
   lrp_scratch_release(scratch, mark);
   return st;
 }
@@ -39,7 +50,9 @@ lrp_status lrp_eigen_f64(int n, double *g, double *w, lrp_scratch *scratch) {
   double *work = lrp_scratch_take(scratch, &st, lwork, 1, sizeof *work);
   int *iwork = lrp_scratch_take(scratch, &st, liwork, 1, sizeof *iwork);
   if (st != LRP_OK) return st;
+  const int threads = quiet_threads(4.0 * (double)n * n * n);
   dsyevd_("V", "L", &n, g, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
+  omp_set_num_threads(threads);
   return info == 0 ? LRP_OK : LRP_ERR_NUM;
 }
 

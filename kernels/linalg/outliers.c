@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "kernels/clones.h"
 #include "kernels/linalg/lapack.h"
 #include "kernels/linalg/ortho.h"
 #include "kernels/linalg/panel.h"
@@ -10,11 +11,12 @@
 
 static const double outlier_ratio = 40.0;
 
+static const double right_enough = 1e-7;
+
 enum {
-  probe_first = 16, /* vectors iterated on; more if all of them stick out */
-  probe_last = 256,
+  probe_last = 256, /* vectors iterated on, at most */
   refine_cols = 256,
-  iterations = 3 /* each brings them (s_i / s_j)^2 >= 1600 times closer */
+  iterations_max = 8
 };
 
 /* splitmix64 of the index. */
@@ -87,25 +89,50 @@ static int count_outliers(const lrp_triplets *t, double energy) {
   return count;
 }
 
-/* Subspace iteration in float32 with cols vectors. */
-static lrp_status iterate(const lrp_matrix *w, int cols, lrp_scratch *scratch, lrp_triplets *t) {
+/* How far the outliers are from right after that many more iterations: the others shrink by
+ * (s_last / s_i)^2 each time. */
+static double distance_after(const lrp_triplets *t, double energy, int times) {
+  const int count = count_outliers(t, energy);
+  if (count == 0) return 0.0;
+  const double ratio = t->s[t->rank - 1] / t->s[count - 1];
+  return pow(ratio, 2.0 * times);
+}
+
+/* One step: y = A x, orthonormal, and x = A^T y. */
+static lrp_status step(const lrp_matrix *w, int cols, float *x, float *y, lrp_scratch *scratch) {
   const lrp_operand a = {w, false}, back = {w, true};
+  lrp_status st = lrp_orthonormalize(w->cols, cols, x, cols, scratch);
+  if (st == LRP_OK) st = lrp_split_product(a, cols, x, cols, y, cols, scratch);
+  if (st == LRP_OK) st = lrp_orthonormalize(w->rows, cols, y, cols, scratch);
+  if (st == LRP_OK) st = lrp_normalize_columns(w->rows, cols, y, cols, scratch, NULL);
+  return st == LRP_OK ? lrp_split_product(back, cols, y, cols, x, cols, scratch) : st;
+}
+
+/* Subspace iteration with cols vectors: once in bfloat16, then in float32 until the outliers are
+ * right. */
+static lrp_status iterate(const lrp_matrix *w, int cols, double energy, lrp_scratch *scratch,
+                          lrp_triplets *t) {
+  const lrp_operand a = {w, false};
+  double distance = 1.0;
   lrp_status st = lrp_triplets_create(t, (int)w->rows, (int)w->cols, cols);
+  float *omega = lrp_scratch_take(scratch, &st, w->cols, cols, sizeof *omega);
   float *x = lrp_scratch_take(scratch, &st, w->cols, cols, sizeof *x);
   float *y = lrp_scratch_take(scratch, &st, w->rows, cols, sizeof *y);
-  if (st == LRP_OK) lrp_fill_signs(x, w->cols * cols);
-  for (int i = 0; st == LRP_OK && i < iterations; i++) {
-    if (i > 0) st = lrp_orthonormalize(w->cols, cols, x, cols, scratch);
-    if (st == LRP_OK) st = lrp_weight_product(a, cols, x, cols, y, cols, scratch);
-    if (st == LRP_OK) st = lrp_orthonormalize(w->rows, cols, y, cols, scratch);
-    if (st == LRP_OK) st = lrp_normalize_columns(w->rows, cols, y, cols, scratch, NULL);
-    if (st == LRP_OK) st = lrp_weight_product(back, cols, y, cols, x, cols, scratch);
+  if (st == LRP_OK) {
+    lrp_fill_signs(omega, w->cols * cols);
+    st = lrp_normal_product(a, cols, omega, cols, y, cols, x, cols, scratch);
   }
-  return st == LRP_OK ? lrp_ritz_finish(cols, y, x, t, scratch) : st;
+  for (int i = 1; st == LRP_OK && distance > right_enough && i <= iterations_max; i++) {
+    st = step(w, cols, x, y, scratch);
+    if (st == LRP_OK) st = lrp_ritz_finish(cols, y, x, t, scratch);
+    if (st == LRP_OK) distance = distance_after(t, energy, i + 1);
+  }
+  return st;
 }
 
 /* c (rank x cols) = u^T w in double for a panel of columns of w. */
-static void exact_image(const lrp_triplets *t, const lrp_matrix *w, float *row, double *c) {
+LRP_VECTOR_CLONES static void exact_image(const lrp_triplets *t, const lrp_matrix *w, float *row,
+                                          double *c) {
   for (int64_t i = 0; i < t->rank * w->cols; i++) c[i] = 0.0;
   for (int64_t i = 0; i < w->rows; i++) {
     lrp_to_f32(row, lrp_matrix_row(w, i), w->dtype, (size_t)w->cols);
@@ -154,33 +181,20 @@ static lrp_status refine(const lrp_matrix *w, lrp_scratch *scratch, lrp_triplets
   return st;
 }
 
-static lrp_status suspect(const lrp_matrix *w, lrp_scratch *scratch, bool *suspected) {
-  const lrp_operand a = {w, false};
-  const int64_t k = w->rows < w->cols ? w->rows : w->cols;
-  lrp_status st = LRP_OK;
-  float *x = lrp_scratch_take(scratch, &st, w->cols, probe_first, sizeof *x);
-  float *y = lrp_scratch_take(scratch, &st, w->rows, probe_first, sizeof *y);
-  if (st != LRP_OK) return st;
-  lrp_fill_signs(x, w->cols * probe_first);
-  st = lrp_weight_product(a, probe_first, x, probe_first, y, probe_first, scratch);
-  if (st != LRP_OK) return st;
-  return lrp_outliers_suspected(k, w->rows, probe_first, y, scratch, suspected);
-}
-
 lrp_status lrp_outliers(const lrp_matrix *w, double energy, lrp_scratch *scratch, lrp_triplets *t) {
   const int64_t k = w->rows < w->cols ? w->rows : w->cols;
   const size_t mark = lrp_scratch_mark(scratch);
-  bool suspected = false;
+  lrp_status st = LRP_OK;
+  bool all = true; /* that were looked at stick out */
   int count = 0;
   *t = (lrp_triplets){0};
-  lrp_status st = suspect(w, scratch, &suspected);
-  for (int probe = probe_first; st == LRP_OK && suspected && probe <= probe_last && probe < k;
+  for (int probe = LRP_OUTLIERS_PROBE; st == LRP_OK && all && probe <= probe_last && probe < k;
        probe *= 4) {
     lrp_triplets_free(t);
-    lrp_scratch_release(scratch, mark);
-    st = iterate(w, probe, scratch, t);
+    st = iterate(w, probe, energy, scratch, t);
     count = st == LRP_OK ? count_outliers(t, energy) : 0;
-    suspected = count == probe;
+    all = count == probe;
+    lrp_scratch_release(scratch, mark);
   }
   lrp_scratch_release(scratch, mark);
   if (st == LRP_ERR_NUM) st = LRP_OK; /* of fewer directions than that: nothing to be gained */

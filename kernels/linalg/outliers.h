@@ -7,6 +7,9 @@
 #include "kernels/linalg/factors.h"
 #include "kernels/linalg/scratch.h"
 
+/** Number of random signs in a row of Omega for lrp_outliers_suspected. */
+enum { LRP_OUTLIERS_PROBE = 16 };
+
 /** The triplets of w with s_i > 40 times the root mean square of the values after them, so that
  *  eps32 (s_i / s_j)^2 < 1e-4 among the others: what float32 loses of their squares. Local,
  *  deterministic. Costs one pass over w where there are none, and some 8 passes where there are.
@@ -16,8 +19,8 @@
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_outliers(const lrp_matrix *w, double energy, lrp_scratch *scratch, lrp_triplets *t);
 
-/** Whether w may have outliers, from image = W Omega with random signs Omega (rows x cols,
- *  row-major): the first step of lrp_outliers, for who has made that product already.
+/** Whether W may have outliers, from image = W Omega or W^T Omega with random signs Omega (rows x
+ *  cols, row-major): costs next to nothing.
  *  @param k  the short side of W. @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_outliers_suspected(int64_t k, int64_t rows, int cols, const float *image,
                                   lrp_scratch *scratch, bool *suspected);

@@ -9,16 +9,10 @@
 #include "kernels/linalg/ortho.h"
 
 /* Up to this size double costs next to nothing. */
-enum { small_size = 160 };
+enum { small_size = 64 };
 
 /* Largest over smallest |A k_i|^2 of the basis from which on float32 sums are too coarse. */
 static const double graded_ratio = 2e4;
-
-/* A symmetric problem h x = theta g x being solved, column-major, lower triangles. */
-typedef struct {
-  int size, cols;
-  lrp_scratch *scratch;
-} problem;
 
 static bool is_graded(int size, const float *h) {
   double least = INFINITY, most = 0.0;
@@ -29,72 +23,43 @@ static bool is_graded(int size, const float *h) {
   return !(most < graded_ratio * least);
 }
 
-/* x becomes L^-T x; x and theta in descending order. */
-static lrp_status solve_f32(const problem *q, float *h, float *g, lrp_ritz *z) {
-  const float one = 1.0f;
-  const int itype = 1, n = q->size;
+/* In float32; *graded, and nothing more, where that does not do. */
+static lrp_status try_f32(const lrp_subspace *s, lrp_ritz *z, lrp_scratch *scratch, bool *graded) {
+  const float one = 1.0f, zero = 0.0f;
+  const int p = (int)s->p;
   lrp_status st = LRP_OK;
-  int info;
-  float *w = lrp_scratch_take(q->scratch, &st, n, 1, sizeof *w);
+  float *h = lrp_scratch_take(scratch, &st, s->size, s->size, sizeof *h);
+  float *w = lrp_scratch_take(scratch, &st, s->size, 1, sizeof *w);
   if (st != LRP_OK) return st;
-  spotrf_("L", &n, g, &n, &info, 1);
-  if (info != 0) return LRP_ERR_NUM;
-  ssygst_(&itype, "L", &n, h, &n, g, &n, &info, 1);
-  st = lrp_eigh(n, h, q->cols, w, z->vectors, q->scratch);
-  if (st != LRP_OK) return st;
-  strsm_("L", "L", "T", "N", &n, &q->cols, &one, g, &n, z->vectors, &n, 1, 1, 1, 1);
-  for (int i = 0; i < n; i++) z->theta[i] = w[i];
-  return LRP_OK;
+  ssyrk_("L", "N", &s->size, &p, &one, s->image, &s->ld, &zero, h, &s->size, 1, 1);
+  *graded = is_graded(s->size, h);
+  if (*graded) return LRP_OK;
+  st = lrp_eigh(s->size, h, z->cols, w, z->vectors, scratch);
+  for (int i = 0; st == LRP_OK && i < s->size; i++) z->theta[i] = (double)w[i];
+  return st;
 }
 
-static lrp_status solve_f64(const problem *q, double *h, double *g, lrp_ritz *z) {
-  const int itype = 1, n = q->size;
-  const int lwork = 1 + 6 * n + 2 * n * n, liwork = 3 + 5 * n; /* as dsygvd documents */
+static lrp_status try_f64(const lrp_subspace *s, lrp_ritz *z, lrp_scratch *scratch) {
+  const int64_t n = s->size;
   lrp_status st = LRP_OK;
-  int info;
-  double *w = lrp_scratch_take(q->scratch, &st, n, 1, sizeof *w);
-  double *work = lrp_scratch_take(q->scratch, &st, lwork, 1, sizeof *work);
-  int *iwork = lrp_scratch_take(q->scratch, &st, liwork, 1, sizeof *iwork);
+  double *h = lrp_scratch_take(scratch, &st, n, n, sizeof *h);
+  double *w = lrp_scratch_take(scratch, &st, n, 1, sizeof *w);
+  if (st == LRP_OK) st = lrp_gram_f64(s->p, s->size, s->image, s->ld, h, scratch);
+  if (st == LRP_OK) st = lrp_eigen_f64(s->size, h, w, scratch);
   if (st != LRP_OK) return st;
-  dsygvd_(&itype, "V", "L", &n, h, &n, g, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
-  if (info != 0) return LRP_ERR_NUM;
   for (int64_t i = 0; i < n; i++) z->theta[i] = w[n - 1 - i];
-  for (int64_t i = 0; i < (int64_t)q->cols * n; i++) {
+  for (int64_t i = 0; i < z->cols * n; i++) {
     z->vectors[i] = (float)h[(n - 1 - i / n) * n + i % n];
   }
   return LRP_OK;
 }
 
-/* In float32; *graded, and nothing more, where that does not do. */
-static lrp_status try_f32(const lrp_subspace *s, const problem *q, lrp_ritz *z, bool *graded) {
-  const float one = 1.0f, zero = 0.0f;
-  const int p = (int)s->p, k = (int)s->k;
-  lrp_status st = LRP_OK;
-  float *h = lrp_scratch_take(q->scratch, &st, s->size, s->size, sizeof *h);
-  float *g = lrp_scratch_take(q->scratch, &st, s->size, s->size, sizeof *g);
-  if (st != LRP_OK) return st;
-  ssyrk_("L", "N", &s->size, &p, &one, s->image, &s->ld, &zero, h, &s->size, 1, 1);
-  *graded = is_graded(s->size, h);
-  if (*graded) return LRP_OK;
-  ssyrk_("L", "N", &s->size, &k, &one, s->basis, &s->ld, &zero, g, &s->size, 1, 1);
-  return solve_f32(q, h, g, z);
-}
-
-static lrp_status try_f64(const lrp_subspace *s, const problem *q, lrp_ritz *z) {
-  lrp_status st = LRP_OK;
-  double *h = lrp_scratch_take(q->scratch, &st, s->size, s->size, sizeof *h);
-  double *g = lrp_scratch_take(q->scratch, &st, s->size, s->size, sizeof *g);
-  if (st == LRP_OK) st = lrp_gram_f64(s->p, s->size, s->image, s->ld, h, q->scratch);
-  if (st == LRP_OK) st = lrp_gram_f64(s->k, s->size, s->basis, s->ld, g, q->scratch);
-  return st == LRP_OK ? solve_f64(q, h, g, z) : st;
-}
-
 /* rho_i = |residual x_i(last block)|. */
-static lrp_status measure_residuals(const lrp_subspace *s, const problem *q, lrp_ritz *z) {
+static lrp_status measure_residuals(const lrp_subspace *s, lrp_ritz *z, lrp_scratch *scratch) {
   const int64_t b = s->block;
   lrp_status st = LRP_OK;
-  double *e = lrp_scratch_take(q->scratch, &st, b, b, sizeof *e);
-  if (st == LRP_OK) st = lrp_gram_f64(s->k, s->block, s->residual, s->block, e, q->scratch);
+  double *e = lrp_scratch_take(scratch, &st, b, b, sizeof *e);
+  if (st == LRP_OK) st = lrp_gram_f64(s->k, s->block, s->residual, s->block, e, scratch);
   for (int64_t c = 0; st == LRP_OK && c < z->cols; c++) {
     const float *x = z->vectors + (c + 1) * s->size - b;
     double sum = 0.0;
@@ -111,13 +76,12 @@ lrp_status lrp_ritz_solve(const lrp_subspace *s, int cols, lrp_ritz *z, lrp_scra
   lrp_status st = LRP_OK;
 
   *z = (lrp_ritz){.cols = cols < s->size ? cols : s->size};
-  const problem q = {s->size, z->cols, scratch};
   z->theta = lrp_scratch_take(scratch, &st, s->size, 1, sizeof *z->theta);
   z->rho = lrp_scratch_take(scratch, &st, z->cols, 1, sizeof *z->rho);
   z->vectors = lrp_scratch_take(scratch, &st, s->size, z->cols, sizeof *z->vectors);
-  if (st == LRP_OK && !graded) st = try_f32(s, &q, z, &graded);
-  if (st == LRP_OK && graded) st = try_f64(s, &q, z);
-  if (st == LRP_OK) st = measure_residuals(s, &q, z);
+  if (st == LRP_OK && !graded) st = try_f32(s, z, scratch, &graded);
+  if (st == LRP_OK && graded) st = try_f64(s, z, scratch);
+  if (st == LRP_OK) st = measure_residuals(s, z, scratch);
   return st;
 }
 

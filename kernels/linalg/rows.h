@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/** Half the width of the band, and the width of every thin block. */
+/** How many subdiagonals the band has, and how many columns every thin block. */
 enum { LRP_BAND = 32 };
 
 /** Compile a function for AVX-512 or AVX2; the caller asks lrp_isa() which one may run. */

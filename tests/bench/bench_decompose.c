@@ -144,6 +144,9 @@ static lrp_status run(const options *o, lrp_bench_score *score) {
     return lrp_fail(LRP_ERR_USAGE, "%d process ranks: only --grid uses more than one", size);
   }
   if (!folder) folder = LRP_BENCH_DIR;
+  if (getenv("OPENBLAS_CORETYPE")) {
+    fputs("warning: OPENBLAS_CORETYPE is set: BLAS may be slower than it can be\n", stderr);
+  }
   const lrp_bench_terms terms = {
       .peers = o->peers, .repeats = o->repeats, .folder = folder, .torches = torches};
   lrp_status st = lrp_threads_init(MPI_COMM_WORLD, &threads);

@@ -145,43 +145,64 @@ static lrp_status take_turns(trial *x) {
   return st;
 }
 
-static lrp_status print(trial *x, lrp_bench_score *score) {
-  const lrp_bench_goal *goal = &x->c->goal;
-  const char *peer = lrp_bench_peer_name(goal->against);
-  const double ours = lrp_bench_median(x->ours, x->n_ours);
-  const double theirs = lrp_bench_median(x->theirs, x->n_theirs);
-  const lrp_bench_verdict verdict = lrp_bench_judge(goal, goal->ratio, &x->quality, ours, theirs);
-  char name[64], text[128];
+/* Of what was measured, as it is printed. */
+typedef struct {
+  char name[64], goal[128];
+  double ours, theirs;
+  lrp_bench_verdict verdict;
+} summary;
 
-  lrp_bench_case_name(x->c, text, sizeof text);
-  snprintf(name, sizeof name, "grid-%s", strchr(text, '-') + 1);
-  lrp_bench_goal_text(goal, text, sizeof text);
+static summary summarize(trial *x) {
+  const lrp_bench_goal *goal = &x->c->goal;
+  char name[64];
+  summary s = {.ours = lrp_bench_median(x->ours, x->n_ours),
+               .theirs = lrp_bench_median(x->theirs, x->n_theirs)};
+  lrp_bench_case_name(x->c, name, sizeof name);
+  snprintf(s.name, sizeof s.name, "grid%s", strchr(name, '-'));
+  lrp_bench_goal_text(goal, s.goal, sizeof s.goal);
+  s.verdict = lrp_bench_judge(goal, goal->ratio, &x->quality, s.ours, s.theirs);
+  return s;
+}
+
+static lrp_status print_json(const trial *x, const summary *s) {
+  const lrp_bench_case *c = x->c;
+  json_t *peers = json_object();
   json_t *line =
-      json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:i}", "case", name, "m", x->c->rows, "n",
-                x->c->cols, "rank", x->c->rank, "spectrum", lrp_bench_spectrum_name(x->c->spectrum),
-                "dtype", lrp_dtype_name(LRP_BF16), "ranks", x->size);
+      json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:i}", "case", s->name, "m", c->rows, "n", c->cols,
+                "rank", c->rank, "spectrum", lrp_bench_spectrum_name(c->spectrum), "dtype",
+                lrp_dtype_name(LRP_BF16), "ranks", x->size);
   lrp_bench_add_machine(line, x->threads);
   json_object_set_new(line, "method", json_string(lrp_solver_name(LRP_SOLVER_GRID)));
-  json_object_set_new(line, "seconds", lrp_bench_real(ours));
+  json_object_set_new(line, "seconds", lrp_bench_real(s->ours));
   json_object_set_new(line, "excess", lrp_bench_real(x->quality.excess));
   json_object_set_new(line, "orthogonality", lrp_bench_real(x->quality.orthogonality));
-  json_t *peers = json_object();
   if (x->n_theirs > 0) {
-    json_object_set_new(peers, peer,
-                        json_pack("{s:o, s:o, s:i}", "seconds", lrp_bench_real(theirs), "ratio",
-                                  lrp_bench_real(ours / theirs), "repeats", x->n_theirs));
+    json_object_set_new(peers, lrp_bench_peer_name(c->goal.against),
+                        json_pack("{s:o, s:o, s:i}", "seconds", lrp_bench_real(s->theirs), "ratio",
+                                  lrp_bench_real(s->ours / s->theirs), "repeats", x->n_theirs));
   }
   json_object_set_new(line, "peers", peers);
-  json_object_set_new(line, "goal", json_string(text));
-  json_object_set_new(line, "reached", lrp_bench_json_verdict(verdict));
-  const lrp_status st = lrp_bench_print_line(line);
+  json_object_set_new(line, "goal", json_string(s->goal));
+  json_object_set_new(line, "reached", lrp_bench_json_verdict(s->verdict));
+  return lrp_bench_print_line(line);
+}
 
+static void print_table(const trial *x, const summary *s) {
+  char text[64];
   snprintf(text, sizeof text, "lrpipe (grid of %d)", x->size);
-  lrp_bench_print_row(name, text, ours, &x->quality, 0.0);
-  if (x->n_theirs > 0) lrp_bench_print_row("", peer, theirs, NULL, ours / theirs);
-  lrp_bench_print_goal(goal, verdict);
-  lrp_bench_count(score, verdict);
-  return st;
+  lrp_bench_print_row(s->name, text, s->ours, &x->quality, 0.0);
+  if (x->n_theirs > 0) {
+    lrp_bench_print_row("", lrp_bench_peer_name(x->c->goal.against), s->theirs, NULL,
+                        s->ours / s->theirs);
+  }
+  lrp_bench_print_goal(&x->c->goal, s->verdict);
+}
+
+static lrp_status print(trial *x, lrp_bench_score *score) {
+  const summary s = summarize(x);
+  lrp_bench_count(score, s.verdict);
+  print_table(x, &s);
+  return print_json(x, &s);
 }
 
 /* Cores that the process ranks have together; fails if process rank 0 may not use all of them. */

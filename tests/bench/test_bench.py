@@ -41,8 +41,8 @@ class Cases(unittest.TestCase):
     def test_lines_are_complete(self):
         for line in self.lines.values():
             for key in ("m", "n", "rank", "spectrum", "dtype", "threads", "blas_kernel",
-                        "processor", "method", "seconds", "certificate_seconds", "other_load", "peers", "goal",
-                        "reached"):
+                        "processor", "method", "seconds", "certificate_seconds", "other_load",
+                        "peers", "goal", "reached"):
                 self.assertIn(key, line)
             self.assertEqual((line["m"], line["n"], line["dtype"]), (384, 256, "bfloat16"))
             self.assertGreater(line["certificate_seconds"], 0.0)
@@ -156,17 +156,20 @@ class WholeModel(unittest.TestCase):
         os.symlink(os.environ["LRPIPE_BINARY"], os.path.join(build, "lrpipe"))
         os.symlink(os.environ["SYNTH_MODEL"], os.path.join(build, "tests", "tools", "synth_model"))
         result = subprocess.run(
-            [sys.executable, os.path.join(HERE, "whole_model.py"), build, "--only", "small-rank",
-             "--hidden", "128", "--intermediate", "344", "--layers", "2", "--heads", "4",
-             "--vocab", "512"],
+            [sys.executable, os.path.join(HERE, "whole_model.py"), build, "--no-calibration",
+             "--large-rank", "32", "--hidden", "128", "--intermediate", "344", "--layers", "2",
+             "--heads", "4", "--vocab", "512"],
             env=dict(os.environ, LRP_BENCH_DIR=os.path.join(folder.name, "model")), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=240)
         self.assertEqual(result.returncode, 0, result.stderr)
-        line = json.loads(result.stdout)
-        self.assertEqual((line["matrices"], line["rank"], line["ranks"]), (14, 16, 2))
-        self.assertGreater(line["seconds"], 0.0)
-        self.assertGreater(line["bytes"], 2 * 2 * (4 * 128 * 128 + 3 * 128 * 344))
-        self.assertGreater(line["peak_bytes_per_rank"], 1 << 20)
+        small, large = map(json.loads, result.stdout.splitlines())
+        self.assertEqual((small["matrices"], small["rank"], small["ranks"]), (14, 16, 2))
+        self.assertGreater(small["seconds"], 0.0)
+        self.assertGreater(small["bytes"], 2 * 2 * (4 * 128 * 128 + 3 * 128 * 344))
+        self.assertGreater(small["peak_bytes_per_rank"], 1 << 20)
+        self.assertEqual((large["matrices"], large["rank"]), (7, 32))
+        for key in ("decompose_seconds", "predicted_seconds", "balance"):
+            self.assertIsInstance(large[key], float, result.stderr)
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ class Bench:
         return seconds, found
 
     def calibrate(self):
-        if os.path.exists(self.env["LRPIPE_CALIBRATION"]):
+        if self.options.no_calibration or os.path.exists(self.env["LRPIPE_CALIBRATION"]):
             return
         say("measuring the constants of predictions: lrpipe doctor --calibrate")
         result = subprocess.run([self.options.mpirun, "-np", str(self.options.ranks), self.lrpipe,
@@ -196,7 +196,7 @@ class Peaks(threading.Thread):
 
 def rank_16(bench):
     o = bench.options
-    job, output = bench.write_job("all-r16", "all", o.small_rank)
+    job, output = bench.write_job("all", "all", o.small_rank)
     reads, runs, peaks = [], [], []
     for i in range(o.repeats):
         bench.drop()
@@ -229,7 +229,7 @@ def rank_2048(bench):
     o = bench.options
     count = max(1, o.layers // 8)
     bench.calibrate()
-    job, output = bench.write_job("some-r2048", f'"0:{count - 1}"', o.large_rank)
+    job, output = bench.write_job("some", f'"0:{count - 1}"', o.large_rank)
     plan = subprocess.run([bench.lrpipe, "plan", "--ranks", str(o.ranks), job], env=bench.env,
                           check=True, stdout=subprocess.PIPE, text=True).stdout
     say(plan)
@@ -262,6 +262,8 @@ def parse():
     p.add_argument("--ranks", type=int, default=2, help="process ranks [2]")
     p.add_argument("--repeats", type=int, default=1, help="of reading and running at rank 16 [1]")
     p.add_argument("--mpirun", default="mpirun")
+    p.add_argument("--no-calibration", action="store_true",
+                   help="predict by what was measured before, or else by the program's defaults")
     for name, value in (("hidden", 4096), ("intermediate", 11008), ("layers", 32), ("heads", 32),
                         ("vocab", 32000), ("small-rank", 16), ("large-rank", 2048)):
         p.add_argument("--" + name, type=int, default=value, help=f"[{value}]")

@@ -49,15 +49,16 @@ static inline void guarded_free(guarded *g) {
   munmap(g->map, g->bytes);
 }
 
-/* A rows x l block of leading dimension l + gap, the gap holding 77. */
+/* A rows x l block of leading dimension l + gap, the gap holding 77, and a row of NaN behind it. */
 static inline float *block_create(int64_t rows, int l, int gap, uint64_t seed) {
-  float *x = malloc((size_t)rows * (size_t)(l + gap) * sizeof *x);
+  float *x = malloc((size_t)(rows + 1) * (size_t)(l + gap) * sizeof *x);
   assert_non_null(x);
   for (int64_t i = 0; i < rows; i++) {
     for (int c = 0; c < l + gap; c++) {
       x[i * (l + gap) + c] = c < l ? (float)case_random(seed, (uint64_t)(i * l + c)) : 77.0f;
     }
   }
+  for (int c = 0; c < l + gap; c++) x[rows * (l + gap) + c] = NAN;
   return x;
 }
 

@@ -240,25 +240,66 @@ static void test_precisions_agree(void **state) {
   assert_all_ranks(precisions_agree(16, 16, 5));
 }
 
-/* Single precision knows its limit: s_1 / s_rank of 40, or of 42. */
-static void test_single_refuses(void **state) {
-  enum { m = 64, n = 80, rank = 10 };
-  lrp_grid grid = make_grid(m);
+/* 64 x 80 with 20 singular values of 1, 20 of small, the others 0.001, some strong ones first. */
+static lrp_matrix stairs(float small, const float *strong, int n_strong) {
+  enum { m = 64, n = 80 };
   float *x = calloc(m * n, sizeof *x);
-  const lrp_matrix w = {x, LRP_F32, m, n, n};
+  if (!x) abort();
+  for (int i = 0; i < m; i++) {
+    const float s = i < n_strong ? strong[i] : i < 20 ? 1.0f : i < 40 ? small : 0.001f;
+    x[i * n + (7 * i + 3) % n] = s;
+  }
+  return (lrp_matrix){x, LRP_F32, m, n, n};
+}
+
+/* Single precision knows its limit: s_1 / s_rank of 50, or of 53. */
+static void test_single_refuses(void **state) {
+  lrp_grid grid = make_grid(64);
   (void)state;
-  assert_all_ranks(x != NULL);
-  for (int i = 0; i < m; i++) x[i * n + (7 * i + 3) % n] = i < 20 ? 1.0f : 0.01f;
-  for (int i = 0; i < 2 && grid.comm != MPI_COMM_NULL; i++) {
-    lrp_triplets t;
-    x[3] = i == 0 ? 40.0f : 42.0f;
-    const lrp_status st = lrp_grid_svd(&w, rank, LRP_SINGLE, &grid, &t);
-    assert_int_equal(st, i == 0 ? LRP_OK : LRP_ERR_NUM);
-    if (st == LRP_OK && me == 0) assert_true(fabs(t.s[0] - 40.0) < 1e-4 && fabs(t.s[9] - 1) < 1e-5);
+  for (int i = 0; i < 2; i++) {
+    lrp_matrix w = stairs(i == 0 ? 1.0f / 50.0f : 1.0f / 53.0f, NULL, 0);
+    lrp_triplets t = {0};
+    const lrp_status expected = i == 0 ? LRP_OK : LRP_ERR_NUM;
+    assert_all_ranks(grid.comm == MPI_COMM_NULL ||
+                     lrp_grid_svd(&w, 30, LRP_SINGLE, &grid, &t) == expected);
+    assert_all_ranks(!t.s || (fabs(t.s[0] - 1.0) < 1e-5 && fabs(t.s[29] - 0.02) < 1e-5));
+    assert_all_ranks((t.s != NULL) == (me == 0 && expected == LRP_OK));
     lrp_triplets_free(&t);
+    free((void *)w.data);
   }
   lrp_grid_free(&grid);
-  free(x);
+}
+
+/* Strong directions that single precision could not have beside the others, some of them not among
+ * the triplets asked for; those that are as strong as each other are refused. */
+static void test_outliers(void **state) {
+  static const float strong[] = {2000.0f, 300.0f, 40.0f};
+  static const float equal[] = {1000.0f, 999.9f};
+  static const int ranks[] = {1, 2, 15};
+  lrp_grid grid = make_grid(64);
+  lrp_matrix w = stairs(0.03f, strong, 3), v = stairs(0.03f, equal, 2);
+  lrp_triplets t = {0};
+  (void)state;
+  for (int l = 0; l < 3; l++) {
+    lrp_certificate c;
+    bool ok =
+        grid.comm == MPI_COMM_NULL || lrp_grid_svd(&w, ranks[l], LRP_SINGLE, &grid, &t) == LRP_OK;
+    if (me == 0 && ok) {
+      ok = lrp_certify(&w, &t, &scratch, &c) == LRP_OK && lrp_certificate_passes(&c) &&
+           fabs(c.relative_error / c.predicted - 1.0) < 1e-5;
+      for (int i = 0; i < 20; i++) {
+        const double s = i < 3 ? (double)strong[i] : 1.0;
+        ok = ok && fabs(t.s[i] / s - 1.0) < 1e-5;
+      }
+    }
+    assert_all_ranks(ok);
+    lrp_triplets_free(&t);
+  }
+  assert_all_ranks(grid.comm == MPI_COMM_NULL ||
+                   lrp_grid_svd(&v, 5, LRP_SINGLE, &grid, &t) == LRP_ERR_NUM);
+  lrp_grid_free(&grid);
+  free((void *)w.data);
+  free((void *)v.data);
 }
 
 /* PDGESVD of w^T: its s (k of them), and its product of that rank on process rank 0, n x m. */
@@ -371,8 +412,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_collect),        cmocka_unit_test(test_measures),
       cmocka_unit_test(test_orthonormalize), cmocka_unit_test(test_precisions_agree),
-      cmocka_unit_test(test_single_refuses), cmocka_unit_test(test_oracle),
-      cmocka_unit_test(test_failing_rank),
+      cmocka_unit_test(test_single_refuses), cmocka_unit_test(test_outliers),
+      cmocka_unit_test(test_oracle),         cmocka_unit_test(test_failing_rank),
   };
   MPI_Init(&argc, &argv);
   MPI_Comm_rank(MPI_COMM_WORLD, &me);
