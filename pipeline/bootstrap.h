@@ -17,4 +17,9 @@ enum { LRP_BOOTSTRAP_REPLICATES = 100000 };
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_bootstrap_perplexity(const double *x, int64_t n, int64_t replicates, double *error);
 
+/** The same of score(count), where count says how often each of 0, 1, 2, 3 was drawn from x, which
+ *  holds nothing else. */
+lrp_status lrp_bootstrap_confusion(const double *x, int64_t n, int64_t replicates,
+                                   double (*score)(const int64_t count[4]), double *error);
+
 #endif

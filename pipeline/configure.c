@@ -46,20 +46,37 @@ lrp_status lrp_resolve_energy(lrp_study *study, lrp_store *store) {
   return st;
 }
 
-lrp_status lrp_configured_model(lrp_store *store, int c, lrp_llama *out) {
+static lrp_status dense_model(const lrp_study *study, lrp_forward *out) {
+  *out = (lrp_forward){.family = study->model.config.family};
+  return out->family == LRP_FAMILY_BERT ? lrp_model_bert(&study->model, &out->bert)
+                                        : lrp_model_llama(&study->model, &out->llama);
+}
+
+static lrp_linear *linear_of(lrp_forward *model, const lrp_unit *u) {
+  return model->family == LRP_FAMILY_BERT ? &model->bert.layers[u->layer].linear[u->tensor]
+                                          : &model->llama.layers[u->layer].linear[u->tensor];
+}
+
+lrp_status lrp_configured_model(lrp_store *store, int c, lrp_forward *out) {
   const lrp_study *study = store->study;
   const lrp_plan *plan = &study->plan;
   const int *rank = plan->configurations[c].rank;
-  lrp_status st = lrp_model_llama(&study->model, out);
+  lrp_status st = dense_model(study, out);
 
   for (int i = 0; st == LRP_OK && i < plan->n_units; i++) {
     const lrp_unit *u = &plan->units[i];
     const int r = rank[u->layer * plan->tensors + u->tensor];
     if (r == 0) continue;
-    lrp_linear *linear = &out->layers[u->layer].linear[u->tensor];
+    lrp_linear *linear = linear_of(out, u);
     linear->rank = r;
     st = lrp_store_factors(store, i, r, &linear->left, &linear->middle, &linear->right);
   }
-  if (st != LRP_OK) lrp_model_llama_free(out);
+  if (st != LRP_OK) lrp_forward_free(out);
   return st;
+}
+
+void lrp_forward_free(lrp_forward *model) {
+  lrp_model_llama_free(&model->llama);
+  lrp_model_bert_free(&model->bert);
+  *model = (lrp_forward){0};
 }

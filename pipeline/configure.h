@@ -4,7 +4,6 @@
 #ifndef LRP_PIPELINE_CONFIGURE_H
 #define LRP_PIPELINE_CONFIGURE_H
 
-#include "kernels/nn/llama.h"
 #include "pipeline/store.h"
 
 /** Replace the upper bounds of configurations with energy: by the smallest rank whose squared
@@ -13,8 +12,18 @@
  *  LRP_ERR_MEM */
 lrp_status lrp_resolve_energy(lrp_study *study, lrp_store *store);
 
+/** A forward model of either family; the other member is zero. */
+typedef struct {
+  lrp_family family;
+  lrp_llama llama;
+  lrp_bert bert;
+} lrp_forward;
+
 /** The dense model with the factors of configuration c in place: views into the mapped ledgers.
- *  Local. Release with lrp_model_llama_free. @return LRP_OK, LRP_ERR_DATA, LRP_ERR_MEM */
-lrp_status lrp_configured_model(lrp_store *store, int c, lrp_llama *out);
+ *  Local. Release with lrp_forward_free. @return LRP_OK, LRP_ERR_DATA, LRP_ERR_MEM */
+lrp_status lrp_configured_model(lrp_store *store, int c, lrp_forward *out);
+
+/** Release and zero *model. Local; accepts a zeroed one. */
+void lrp_forward_free(lrp_forward *model);
 
 #endif

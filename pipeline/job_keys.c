@@ -200,7 +200,7 @@ const lrp_job_key lrp_job_keys[] = {
     {.path = "evaluate.max_length",
      .value = "null",
      .nullable = true,
-     .help = "tokens of model input; null: the model's own limit",
+     .help = "tokens of model input; null: the model's own limit, of an encoder the task's",
      INTEGER(evaluate.max_length, 1, INT_MAX)},
     {.path = "evaluate.dtype",
      .value = "auto",

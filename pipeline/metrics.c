@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "pipeline/bootstrap.h"
+#include "pipeline/python_text.h"
+#include "pipeline/squad.h"
 
 /* ---- values of documents ---- */
 
@@ -90,6 +92,52 @@ static lrp_value per_token(const lrp_doc *doc, const double *ll, const uint8_t *
   return (lrp_value){total(doc, ll), (double)doc->scored_tokens};
 }
 
+static lrp_value confusion(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return (lrp_value){2.0 * doc->gold + argmax(ll, NULL, doc->n), 1.0};
+}
+
+char *lrp_doc_answer(const lrp_doc *doc, const double *values) {
+  const char *context = json_string_value(json_object_get(doc->shown, "context"));
+  const double *best = NULL;
+  for (int w = 0; w < doc->n; w += LRP_SPAN_VALUES) {
+    const double *window = values + w;
+    if (window[LRP_SPAN_FIRST] < 0.0) continue;
+    if (!best || window[LRP_SPAN_SCORE] > best[LRP_SPAN_SCORE]) best = window;
+  }
+  if (!best || !context) return lrp_text_format("empty");
+  const size_t first = lrp_text_skip(context, (int64_t)best[LRP_SPAN_FIRST]);
+  const int64_t length = (int64_t)(best[LRP_SPAN_END] - best[LRP_SPAN_FIRST]);
+  return lrp_text_format("%.*s", (int)lrp_text_skip(context + first, length), context + first);
+}
+
+/* The best score of the answer against the right ones, in percent. */
+static lrp_value best_answer(const lrp_doc *doc, const double *values,
+                             double (*score)(const char *prediction, const char *gold)) {
+  const json_t *golds = json_object_get(json_object_get(doc->shown, "answers"), "text");
+  char *answer = lrp_doc_answer(doc, values);
+  char *prediction = answer ? lrp_squad_normalized(answer) : NULL;
+  double best = prediction ? 0.0 : NAN;
+  for (size_t i = 0; !isnan(best) && i < json_array_size(golds); i++) {
+    char *gold = lrp_squad_normalized(json_string_value(json_array_get(golds, i)));
+    best = gold ? fmax(best, score(prediction, gold)) : NAN;
+    free(gold);
+  }
+  free(prediction);
+  free(answer);
+  return (lrp_value){100.0 * best, 1.0};
+}
+
+static lrp_value exact_match(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return best_answer(doc, ll, lrp_squad_exact);
+}
+
+static lrp_value answer_f1(const lrp_doc *doc, const double *ll, const uint8_t *greedy) {
+  (void)greedy;
+  return best_answer(doc, ll, lrp_squad_f1);
+}
+
 /* ---- tables ---- */
 
 const lrp_metrics lrp_accuracy = {1, {{"acc", LRP_MEAN, true, acc}}};
@@ -116,6 +164,22 @@ const lrp_metrics lrp_token_perplexities = {
      {"nll_per_token", LRP_NLL, false, per_token},
      {"tokens", LRP_TOTAL, true, per_token}}};
 
+const lrp_metrics lrp_pseudo_perplexities = {
+    3,
+    {{"pseudo_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_token},
+     {"nll_per_token", LRP_NLL, false, per_token},
+     {"tokens", LRP_TOTAL, true, per_token}}};
+
+const lrp_metrics lrp_accuracy_and_f1 = {3,
+                                         {{"acc", LRP_MEAN, true, acc},
+                                          {"f1", LRP_F1, true, confusion},
+                                          {"combined", LRP_ACCURACY_AND_F1, true, confusion}}};
+
+const lrp_metrics lrp_matthews = {1, {{"mcc", LRP_MATTHEWS, true, confusion}}};
+
+const lrp_metrics lrp_answers = {
+    2, {{"exact_match", LRP_MEAN, true, exact_match}, {"f1", LRP_MEAN, true, answer_f1}}};
+
 const char *lrp_aggregation_name(lrp_aggregation aggregation) {
   static const char *const names[] = {
       [LRP_MEAN] = "mean",
@@ -124,12 +188,19 @@ const char *lrp_aggregation_name(lrp_aggregation aggregation) {
       [LRP_BITS_PER_BYTE] = "bits_per_byte",
       [LRP_NLL] = "nll",
       [LRP_TOTAL] = "total",
+      [LRP_F1] = "f1",
+      [LRP_MATTHEWS] = "matthews_corrcoef",
+      [LRP_ACCURACY_AND_F1] = "mean_of_acc_and_f1",
   };
   return names[aggregation];
 }
 
+static bool of_confusion(lrp_aggregation aggregation) {
+  return aggregation == LRP_F1 || aggregation == LRP_MATTHEWS || aggregation == LRP_ACCURACY_AND_F1;
+}
+
 bool lrp_aggregation_has_error(lrp_aggregation aggregation) {
-  return aggregation == LRP_MEAN || aggregation == LRP_PERPLEXITY;
+  return aggregation == LRP_MEAN || aggregation == LRP_PERPLEXITY || of_confusion(aggregation);
 }
 
 /* ---- from documents to tasks ---- */
@@ -150,6 +221,40 @@ static double error_of_mean(const double *x, int64_t n) {
 static lrp_status perplexity(const double *x, int64_t n, lrp_estimate *out) {
   out->value = exp(-sum_of(x, n) / (double)n);
   return lrp_bootstrap_perplexity(x, n, LRP_BOOTSTRAP_REPLICATES, &out->stderr_);
+}
+
+static double ratio_or_zero(double a, double b) {
+  return b > 0.0 ? a / b : 0.0;
+}
+
+double lrp_confusion_score(lrp_aggregation aggregation, const int64_t count[4]) {
+  const double tn = (double)count[0], fp = (double)count[1];
+  const double fn = (double)count[2], tp = (double)count[3];
+  const double accuracy = ratio_or_zero(tp + tn, tp + tn + fp + fn);
+  const double f1 = ratio_or_zero(2.0 * tp, 2.0 * tp + fp + fn);
+  if (aggregation == LRP_F1) return f1;
+  if (aggregation == LRP_ACCURACY_AND_F1) return 0.5 * (accuracy + f1);
+  return ratio_or_zero(tp * tn - fp * fn, sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)));
+}
+
+static double f1_of(const int64_t count[4]) {
+  return lrp_confusion_score(LRP_F1, count);
+}
+
+static double matthews_of(const int64_t count[4]) {
+  return lrp_confusion_score(LRP_MATTHEWS, count);
+}
+
+static double combined_of(const int64_t count[4]) {
+  return lrp_confusion_score(LRP_ACCURACY_AND_F1, count);
+}
+
+static lrp_status from_confusion(double (*score)(const int64_t count[4]), const double *x,
+                                 int64_t n, lrp_estimate *out) {
+  int64_t count[4] = {0};
+  for (int64_t i = 0; i < n; i++) count[(int)x[i]]++;
+  out->value = score(count);
+  return lrp_bootstrap_confusion(x, n, LRP_BOOTSTRAP_REPLICATES, score, &out->stderr_);
 }
 
 /* x, n values with the sum of their weights -> one number. */
@@ -177,6 +282,12 @@ static lrp_status aggregate(lrp_aggregation aggregation, const double *x, int64_
     case LRP_TOTAL:
       out->value = weight;
       break;
+    case LRP_F1:
+      return from_confusion(f1_of, x, n, out);
+    case LRP_MATTHEWS:
+      return from_confusion(matthews_of, x, n, out);
+    case LRP_ACCURACY_AND_F1:
+      return from_confusion(combined_of, x, n, out);
   }
   return LRP_OK;
 }
@@ -195,11 +306,13 @@ lrp_status lrp_scores_estimate(lrp_scores *scores) {
   for (int m = 0; m < metrics->n && st == LRP_OK; m++) {
     const lrp_metric *metric = &metrics->metric[m];
     double weight = 0.0;
-    for (int64_t i = 0; i < task->n_docs; i++) {
+    for (int64_t i = 0; st == LRP_OK && i < task->n_docs; i++) {
       const lrp_value value = lrp_doc_value(scores, metric, &task->docs[i]);
+      if (isnan(value.x)) st = LRP_ERR_MEM;
       x[i] = value.x;
       weight += value.weight;
     }
+    if (st != LRP_OK) break;
     st = aggregate(metric->aggregation, x, task->n_docs, weight, &scores->estimate[m]);
   }
   free(x);

@@ -16,7 +16,10 @@ typedef enum {
   LRP_WEIGHTED_PERPLEXITY, /* exp(-sum x / sum weight) */
   LRP_BITS_PER_BYTE,       /* -sum x / sum weight / ln 2 */
   LRP_NLL,                 /* -sum x / sum weight */
-  LRP_TOTAL                /* sum weight */
+  LRP_TOTAL,               /* sum weight */
+  LRP_F1,                  /* of class 1, from x = 2 * gold + prediction */
+  LRP_MATTHEWS,            /* correlation, from the same */
+  LRP_ACCURACY_AND_F1      /* the mean of both, from the same */
 } lrp_aggregation;
 
 /** What a metric says of one document. */
@@ -28,7 +31,8 @@ typedef struct {
   const char *name; /* "acc" */
   lrp_aggregation aggregation;
   bool higher_is_better;
-  /** From the log-likelihoods and greedy flags of the document's doc->n requests. */
+  /** From the log-likelihoods and greedy flags of the document's doc->n requests. x is NaN when out
+   *  of memory (recorded). */
   lrp_value (*of)(const lrp_doc *doc, const double *ll, const uint8_t *greedy);
 } lrp_metric;
 
@@ -51,6 +55,24 @@ extern const lrp_metrics lrp_last_word;
 extern const lrp_metrics lrp_text_perplexities;
 /** token_perplexity, nll_per_token, tokens. */
 extern const lrp_metrics lrp_token_perplexities;
+
+/** token_perplexity's of masked tokens: pseudo_perplexity, nll_per_token, tokens. */
+extern const lrp_metrics lrp_pseudo_perplexities;
+/** acc, f1, combined: the mean of both. Of two classes. */
+extern const lrp_metrics lrp_accuracy_and_f1;
+/** mcc: Matthews correlation. Of two classes. */
+extern const lrp_metrics lrp_matthews;
+/** exact_match and f1 of an answer to the best of the right ones, in percent (pipeline/squad.h). */
+extern const lrp_metrics lrp_answers;
+
+/** The answer that the windows of a document of LRP_SPANS give: the characters of the best one, the
+ *  first of equal ones; "empty" if none has any. Local; freed by the caller; NULL: out of memory.
+ *  @param values  of the document's requests */
+char *lrp_doc_answer(const lrp_doc *doc, const double *values);
+
+/** F1 of class 1, Matthews correlation or the mean of accuracy and F1, from count[2 * gold +
+ *  prediction]; 0 where it is not defined. Local. */
+double lrp_confusion_score(lrp_aggregation aggregation, const int64_t count[4]);
 
 /** "mean", "perplexity", ... as the harness calls it. Local. */
 const char *lrp_aggregation_name(lrp_aggregation aggregation);
@@ -76,8 +98,8 @@ typedef struct {
 lrp_value lrp_doc_value(const lrp_scores *scores, const lrp_metric *metric, const lrp_doc *doc);
 
 /** Fill scores->estimate from the other members. Local. The standard error of a mean is sqrt(sum (x
- *  - mean)^2 / (n - 1)) / sqrt(n), that of LRP_PERPLEXITY a bootstrap (pipeline/bootstrap.h; it
- *  takes a second or two for 5000 documents).
+ *  - mean)^2 / (n - 1)) / sqrt(n), that of LRP_PERPLEXITY and of confusion scores a bootstrap
+ *  (pipeline/bootstrap.h; it takes a second or two for 5000 documents).
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_scores_estimate(lrp_scores *scores);
 

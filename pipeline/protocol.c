@@ -48,9 +48,10 @@ static json_t *factors_of(const lrp_study *study, int c) {
 static json_t *settings_of(const lrp_study *study) {
   const lrp_job *job = &study->job;
   return json_pack(
-      "{s:I, s:o, s:I, s:s}", "num_fewshot", (json_int_t)job->evaluate.num_fewshot, "limit",
+      "{s:I, s:o, s:o, s:s}", "num_fewshot", (json_int_t)job->evaluate.num_fewshot, "limit",
       job->evaluate.limit > 0 ? json_integer(job->evaluate.limit) : json_null(), "max_length",
-      (json_int_t)study->max_length, "dtype", lrp_dtype_name(study->eval_dtype));
+      study->max_length > 0 ? json_integer(study->max_length) : json_null(), "dtype",
+      lrp_dtype_name(study->eval_dtype));
 }
 
 static json_t *data_of(const lrp_study *study) {

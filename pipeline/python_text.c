@@ -81,14 +81,15 @@ static size_t put_lower(utf8proc_int32_t c, utf8proc_uint8_t *out) {
   return (size_t)utf8proc_encode_char(utf8proc_tolower(c), out);
 }
 
-char *lrp_text_capitalize(const char *text) {
+/* Lower case, but the first character in title case if title says so; freed by the caller. */
+static char *change_case(const char *text, bool title) {
   const size_t length = strlen(text);
   const size_t capacity = 2 * length + 1; /* two bytes become three at most */
   utf8proc_uint8_t *out = malloc(capacity);
   size_t written = 0;
 
   if (!out) {
-    lrp_fail_memory(capacity, "a capitalized text");
+    lrp_fail_memory(capacity, "a text in another case");
     return NULL;
   }
   for (size_t i = 0; i < length;) {
@@ -97,7 +98,7 @@ char *lrp_text_capitalize(const char *text) {
     const size_t n = next(text + i, length - i, &c);
     if (c < 0) {
       out[written++] = (utf8proc_uint8_t)text[i];
-    } else if (first) {
+    } else if (first && title) {
       written += (size_t)utf8proc_encode_char(utf8proc_totitle(c), out + written);
     } else {
       written += put_lower(c, out + written);
@@ -106,6 +107,34 @@ char *lrp_text_capitalize(const char *text) {
   }
   out[written] = '\0';
   return (char *)out;
+}
+
+char *lrp_text_capitalize(const char *text) {
+  return change_case(text, true);
+}
+
+char *lrp_text_lower(const char *text) {
+  return change_case(text, false);
+}
+
+size_t lrp_text_word_character(const char *text, size_t length, bool *word) {
+  utf8proc_int32_t c;
+  const size_t n = next(text, length, &c);
+  const utf8proc_category_t category = c < 0 ? UTF8PROC_CATEGORY_CN : utf8proc_category(c);
+  const bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+  const bool number = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+  *word = letter || number || c == '_';
+  return n;
+}
+
+size_t lrp_text_skip(const char *text, int64_t n) {
+  size_t i = 0;
+  while (n > 0 && text[i]) {
+    i++;
+    while (((unsigned char)text[i] & 0xc0) == 0x80) i++;
+    n--;
+  }
+  return i;
 }
 
 int64_t lrp_text_code_points(const char *text) {

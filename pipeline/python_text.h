@@ -4,6 +4,7 @@
 #ifndef LRP_PIPELINE_PYTHON_TEXT_H
 #define LRP_PIPELINE_PYTHON_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,17 @@ char *lrp_text_strip(char *text);
  *  meet: a capital sigma at the end of a word becomes the medial one, and a first character whose
  *  title case is several characters (sharp s, ligatures: 48 in all) is mapped to a single one. */
 char *lrp_text_capitalize(const char *text);
+
+/** str.lower(), but for a capital sigma at the end of a word, as above; freed by the caller, NULL
+ *  (recorded as out of memory). Local. */
+char *lrp_text_lower(const char *text);
+
+/** Bytes of the character that the first length bytes of text (length > 0) begin with, and whether
+ *  it matches \w in re: letters, numbers and "_". Local. */
+size_t lrp_text_word_character(const char *text, size_t length, bool *word);
+
+/** Bytes of the first n characters of text, or of all if it has fewer. Local. */
+size_t lrp_text_skip(const char *text, int64_t n);
 
 /** str.replace(from, to), in place; to is not longer than from, which is not empty. Local. */
 void lrp_text_replace(char *text, const char *from, const char *to);

@@ -97,9 +97,14 @@ static json_t *metric_list(const lrp_metrics *metrics) {
 static const char *output_type(lrp_output output) {
   switch (output) {
     case LRP_MULTIPLE_CHOICE:
+    case LRP_CLASSES:
       return "multiple_choice";
     case LRP_ROLLING:
       return "loglikelihood_rolling";
+    case LRP_SPANS:
+      return "answer_span";
+    case LRP_BLANKS:
+      return "masked_loglikelihood";
     case LRP_LOGLIKELIHOOD:
     case LRP_TOKEN_WINDOWS:
       break;
@@ -129,7 +134,8 @@ static json_t *task_config(const lrp_scores *scores, const lrp_results_info *inf
       "fewshot_delimiter", "\n\n", "num_fewshot", (json_int_t)info->num_fewshot, "metric_list",
       metric_list(kind->metrics), "metadata", "version", kind->version);
   free(description);
-  return config;
+  if (!lrp_output_is_encoders(kind->output)) return config;
+  return kept(config, set(config, "max_length", json_integer(scores->task->max_length)));
 }
 
 static json_t *task_version(const lrp_scores *scores, const lrp_results_info *info) {
@@ -240,14 +246,18 @@ static json_t *section(const section_kind *kind, const lrp_results_info *info,
   return kept(object, ok);
 }
 
+static json_t *length_or_null(const lrp_results_info *info) {
+  return info->max_length > 0 ? json_integer(info->max_length) : json_null();
+}
+
 /* The harness's settings. The seeds are those that it would use; nothing here draws numbers. */
 static json_t *run_config(const lrp_results_info *info) {
-  return json_pack(
-      "{s:s, s:{s:o, s:s, s:I}, s:i, s:s, s:o, s:i, s:i, s:i, s:i, s:i}", "model", "lrpipe",
-      "model_args", "pretrained", text_or_null(info->model), "dtype", info->dtype, "max_length",
-      (json_int_t)info->max_length, "batch_size", 1, "device", "cpu", "limit",
-      info->limit < 0 ? json_null() : json_integer(info->limit), "bootstrap_iters", 100000,
-      "random_seed", 0, "numpy_seed", 1234, "torch_seed", 1234, "fewshot_seed", 1234);
+  return json_pack("{s:s, s:{s:o, s:s, s:o}, s:i, s:s, s:o, s:i, s:i, s:i, s:i, s:i}", "model",
+                   "lrpipe", "model_args", "pretrained", text_or_null(info->model), "dtype",
+                   info->dtype, "max_length", length_or_null(info), "batch_size", 1, "device",
+                   "cpu", "limit", info->limit < 0 ? json_null() : json_integer(info->limit),
+                   "bootstrap_iters", 100000, "random_seed", 0, "numpy_seed", 1234, "torch_seed",
+                   1234, "fewshot_seed", 1234);
 }
 
 static bool set_run(json_t *root, const lrp_results_info *info) {
@@ -256,7 +266,7 @@ static bool set_run(json_t *root, const lrp_results_info *info) {
   lrp_python_repr(info->seconds, seconds);
   return set(root, "config", run_config(info)) && set(root, "git_hash", json_null()) &&
          set(root, "date", json_real((double)time(NULL))) &&
-         set(root, "max_length", json_integer(info->max_length)) &&
+         set(root, "max_length", length_or_null(info)) &&
          set(root, "model_source", json_string("lrpipe")) &&
          set(root, "model_name", text_or_null(info->model)) &&
          set(root, "tokenizer_bos_token", text_or_null(info->bos)) &&

@@ -1,5 +1,6 @@
 /* samples_<task>.jsonl, the second file of pipeline/results.h: a line per document. */
 #include <inttypes.h>
+#include <math.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -89,12 +90,34 @@ static void write_rolling_answer(FILE *out, const lrp_scores *scores, const lrp_
   write_answers(out, "windows", scores, doc, false);
 }
 
+/* The answer; and of each window its score and the characters in which it found one. */
+static lrp_status write_span_answer(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
+  const double *values = scores->ll + doc->first;
+  char *answer = lrp_doc_answer(doc, values);
+  char score[lrp_repr_max];
+  if (!answer) return LRP_ERR_MEM;
+  fputs(", \"resps\": [[", out);
+  write_text(out, answer);
+  fputs("]], \"filtered_resps\": [", out);
+  write_text(out, answer);
+  fputs("], \"windows\": [", out);
+  free(answer);
+  for (int w = 0; w < doc->n; w += LRP_SPAN_VALUES) {
+    lrp_python_repr(values[w + LRP_SPAN_SCORE], score);
+    fprintf(out, "%s[\"%s\", %.0f, %.0f]", w > 0 ? ", " : "", score, values[w + LRP_SPAN_FIRST],
+            values[w + LRP_SPAN_END]);
+  }
+  putc(']', out);
+  return LRP_OK;
+}
+
 /* The value of a metric for a document: what its aggregation is over. */
-static void write_value(FILE *out, const lrp_scores *scores, const lrp_metric *metric,
-                        const lrp_doc *doc) {
+static lrp_status write_value(FILE *out, const lrp_scores *scores, const lrp_metric *metric,
+                              const lrp_doc *doc) {
   const lrp_value value = lrp_doc_value(scores, metric, doc);
   char text[lrp_repr_max];
 
+  if (isnan(value.x)) return LRP_ERR_MEM;
   lrp_python_repr(value.x, text);
   switch (metric->aggregation) {
     case LRP_MEAN:
@@ -109,21 +132,29 @@ static void write_value(FILE *out, const lrp_scores *scores, const lrp_metric *m
     case LRP_TOTAL:
       fprintf(out, "%.0f", value.weight);
       break;
+    case LRP_F1:
+    case LRP_MATTHEWS:
+    case LRP_ACCURACY_AND_F1:
+      fprintf(out, "[%d, %d]", (int)value.x / 2, (int)value.x % 2); /* gold, prediction */
+      break;
   }
+  return LRP_OK;
 }
 
-static void write_metrics(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
+static lrp_status write_metrics(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
   const lrp_metrics *metrics = scores->task->kind->metrics;
+  lrp_status st = LRP_OK;
 
   fputs(", \"filter\": \"none\", \"metrics\": [", out);
   for (int m = 0; m < metrics->n; m++) {
     fprintf(out, "%s\"%s\"", m > 0 ? ", " : "", metrics->metric[m].name);
   }
   putc(']', out);
-  for (int m = 0; m < metrics->n; m++) {
+  for (int m = 0; st == LRP_OK && m < metrics->n; m++) {
     fprintf(out, ", \"%s\": ", metrics->metric[m].name);
-    write_value(out, scores, &metrics->metric[m], doc);
+    st = write_value(out, scores, &metrics->metric[m], doc);
   }
+  return st;
 }
 
 static lrp_status write_hashes(FILE *out, const lrp_doc *doc, const char *prompt) {
@@ -153,14 +184,17 @@ static lrp_status write_sample(FILE *out, const lrp_scores *scores, int64_t doc_
   fputs(", \"target\": ", out);
   write_text(out, doc->target);
   write_arguments(out, task, doc);
+  lrp_status st = LRP_OK;
   if (task->kind->output == LRP_ROLLING) {
     write_rolling_answer(out, scores, doc);
+  } else if (task->kind->output == LRP_SPANS) {
+    st = write_span_answer(out, scores, doc);
   } else {
     write_answers(out, "resps", scores, doc, true);
     write_answers(out, "filtered_resps", scores, doc, false);
   }
-  write_metrics(out, scores, doc);
-  const lrp_status st = write_hashes(out, doc, prompt_of(task, doc));
+  if (st == LRP_OK) st = write_metrics(out, scores, doc);
+  if (st == LRP_OK) st = write_hashes(out, doc, prompt_of(task, doc));
   fputs("}\n", out);
   return st;
 }

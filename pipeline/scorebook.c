@@ -31,9 +31,10 @@ static char *part_path(const lrp_study *study, const lrp_pair *pair, int part) {
 }
 
 /* A block may end with request r of doc: the choices of a document share their context and stay
- * together, windows of a text do not. */
+ * together, windows of a text and masked tokens do not. */
 static bool may_cut(const lrp_task *task, const lrp_doc *doc, int r) {
-  return task->kind->output == LRP_ROLLING || r + 1 == doc->n;
+  const lrp_output output = task->kind->output;
+  return output == LRP_ROLLING || output == LRP_BLANKS || r + 1 == doc->n;
 }
 
 /* Cut the requests of a pair's task into blocks; with blocks NULL only count them. */

@@ -123,23 +123,43 @@ static lrp_status check_output(const lrp_job *job) {
 }
 
 static lrp_status load_tokenizer(lrp_study *study) {
-  const lrp_status st = lrp_tokenizer_open(study->job.model, &study->tokenizer);
+  const bool encoder = study->model.config.family == LRP_FAMILY_BERT;
+  const lrp_status st = encoder ? lrp_wordpiece_open(study->job.model, &study->pieces)
+                                : lrp_tokenizer_open(study->job.model, &study->tokenizer);
   if (st != LRP_OK) return st;
-  return hash_file(study, lrp_tokenizer_file(study->tokenizer), &study->tokenizer_xxh3);
+  return hash_file(
+      study, encoder ? lrp_wordpiece_file(study->pieces) : lrp_tokenizer_file(study->tokenizer),
+      &study->tokenizer_xxh3);
 }
 
 /* A tokenizer may know more tokens than the model has rows, as long as no text uses them. */
 static lrp_status check_ids(const lrp_study *study, const lrp_task *task) {
-  const int64_t vocab_size = study->model.config.llama.vocab_size;
+  const int64_t vocab_size = lrp_config_vocab_size(&study->model.config);
   for (int64_t r = 0; r < task->n_requests; r++) {
     const lrp_request *q = &task->requests[r];
-    for (int64_t i = 0; i < q->n_tokens; i++) {
+    for (int64_t i = 0; q->tokens && i < q->n_tokens; i++) {
       if (q->tokens[i] < vocab_size) continue;
       return lrp_fail(LRP_ERR_DATA,
                       "%s: the tokenizer gives token id %ld in task %s, but config.json has a "
                       "vocab_size of %lld",
                       study->job.model, (long)q->tokens[i], task->kind->name,
                       (long long)vocab_size);
+    }
+  }
+  return LRP_OK;
+}
+
+/* The second text of a pair has a type of its own, which the model must know. */
+static lrp_status check_types(const lrp_study *study, const lrp_task *task) {
+  const int64_t types = study->model.config.bert.type_vocab_size;
+  for (int64_t r = 0; r < task->n_requests; r++) {
+    const lrp_request *q = &task->requests[r];
+    for (int64_t i = 0; q->types && i < q->n_tokens; i++) {
+      if (q->types[i] < types) continue;
+      return lrp_fail(LRP_ERR_JOB,
+                      "evaluate.tasks: %s has pairs of texts, but the model has a type_vocab_size "
+                      "of %lld",
+                      task->kind->name, (long long)types);
     }
   }
   return LRP_OK;
@@ -156,8 +176,10 @@ static lrp_status load_task(lrp_study *study, const lrp_task_kind *kind) {
   const lrp_job *job = &study->job;
   const lrp_task_source source = {.dir = job->evaluate.data,
                                   .limit = job->evaluate.limit,
-                                  .max_length = study->max_length,
-                                  .tok = study->tokenizer};
+                                  .max_length = study->max_length > 0 ? study->max_length : -1,
+                                  .tok = study->tokenizer,
+                                  .pieces = study->pieces,
+                                  .config = &study->model.config};
   lrp_task *task = &study->tasks[study->n_tasks];
   if (has_task(study, kind)) return LRP_OK;
   const lrp_status st = lrp_task_load(kind, &source, study->tasks, study->n_tasks, task);
@@ -194,21 +216,27 @@ static lrp_status load_tasks(lrp_study *study) {
   int n_kinds, n_groups;
 
   if (job->evaluate.n_tasks == 0) return LRP_OK;
-  study->max_length = job->evaluate.max_length > 0
-                          ? job->evaluate.max_length
-                          : study->model.config.llama.max_position_embeddings;
+  study->max_length = job->evaluate.max_length;
+  if (study->max_length < 0) {
+    const bool encoder = study->model.config.family == LRP_FAMILY_BERT;
+    study->max_length = encoder ? 0 : lrp_config_positions(&study->model.config);
+  }
   lrp_task_kinds(&n_kinds);
   lrp_task_groups(&n_groups);
   study->tasks = calloc((size_t)n_kinds, sizeof *study->tasks);
   study->groups = calloc((size_t)n_groups, sizeof *study->groups);
   if (!study->tasks || !study->groups) return lrp_fail_memory(sizeof *study->tasks, "the tasks");
-  lrp_status st = load_tokenizer(study);
+  lrp_status st = lrp_job_check_tasks(job, &study->model.config);
+  if (st == LRP_OK) st = load_tokenizer(study);
   for (int i = 0; st == LRP_OK && i < job->evaluate.n_tasks; i++) {
     const char *name = job->evaluate.tasks[i];
     const lrp_task_group *group = lrp_task_group_find(name);
     st = group ? load_group(study, group) : load_task(study, lrp_task_find(name));
   }
-  for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) st = check_ids(study, &study->tasks[t]);
+  for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) {
+    st = check_ids(study, &study->tasks[t]);
+    if (st == LRP_OK) st = check_types(study, &study->tasks[t]);
+  }
   return st;
 }
 
@@ -235,6 +263,18 @@ static lrp_status predict(lrp_study *study, const lrp_topology *topo) {
   return LRP_OK;
 }
 
+static void warn_truncated(const lrp_study *study) {
+  if (study->pieces) {
+    lrp_warn(
+        "%lld inputs are longer than their task's max_length: cut at the end, of two texts the "
+        "longer first",
+        (long long)study->truncated);
+  } else {
+    lrp_warn("%lld requests are longer than max_length %lld: cut from the left",
+             (long long)study->truncated, (long long)study->max_length);
+  }
+}
+
 lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, lrp_study *study) {
   *study = (lrp_study){0};
   lrp_status st = read_job(study, options, topo);
@@ -245,8 +285,7 @@ lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, 
   }
   if (st == LRP_OK) st = predict(study, topo);
   if (st == LRP_OK && study->truncated > 0) {
-    lrp_warn("%lld requests are longer than max_length %lld: cut from the left",
-             (long long)study->truncated, (long long)study->max_length);
+    warn_truncated(study);
   }
   if (st != LRP_OK) lrp_study_close(study);
   return st;
@@ -257,6 +296,7 @@ void lrp_study_close(lrp_study *study) {
   free(study->tasks);
   free(study->groups);
   lrp_tokenizer_close(&study->tokenizer);
+  lrp_wordpiece_close(&study->pieces);
   lrp_plan_free(&study->plan);
   lrp_model_close(&study->model);
   free(study->job_yaml);

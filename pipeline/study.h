@@ -21,14 +21,15 @@ typedef struct {
   lrp_dtype eval_dtype;  /* of the operands of the forward pass: LRP_F32 or LRP_BF16 */
   lrp_plan plan;
   lrp_calibration calibration; /* the speeds that its predictions rest on */
-  lrp_tokenizer *tokenizer;    /* owned; NULL if nothing is evaluated */
+  lrp_tokenizer *tokenizer;    /* owned; NULL if nothing is evaluated, or of an encoder */
+  lrp_wordpiece *pieces;       /* owned; the tokenizer of an encoder, likewise */
   uint64_t tokenizer_xxh3;     /* of its file */
   lrp_task *tasks;             /* owned, n_tasks */
   int n_tasks;
   const lrp_task_group *
       *groups; /* owned, n_groups: those that the job names, and their subgroups */
   int n_groups;
-  int64_t max_length; /* T */
+  int64_t max_length; /* T; 0: each task's own, of an encoder whose job does not set it */
   int64_t truncated;  /* requests that were longer than T */
 } lrp_study;
 

@@ -6,12 +6,18 @@
 
 #include <mpi.h>
 
+#include "io/model/config.h"
 #include "kernels/matrix.h"
 #include "pipeline/job.h"
 
 /** Refuse unknown tasks (with "did you mean") and settings that this version does not run; warn of
  *  those that it ignores. Local, deterministic. @return LRP_OK, LRP_ERR_JOB */
 lrp_status lrp_job_check_supported(const lrp_job *job);
+
+/** Refuse tasks that the model has no head for: those of causal models need a language model's,
+ * sst2 and its like a classifier of as many labels, squad one of answers, pseudo_perplexity one of
+ * masked tokens. Local. @return LRP_OK; LRP_ERR_JOB with the tasks that the model can do */
+lrp_status lrp_job_check_tasks(const lrp_job *job, const lrp_config *config);
 
 /** Type in which the forward pass multiplies. Collective over comm; *out is the same everywhere.
  *  auto: bfloat16 when the weights are and every process rank's processor multiplies it, else

@@ -16,6 +16,14 @@ static const lrp_task_group groups[] = {
 
 enum { n_groups = sizeof groups / sizeof groups[0] };
 
+/* A text or two, and the names of the labels. */
+#define GLUE(task, field1, field2, n0, n1, scores)                                               \
+  {                                                                                              \
+    .name = #task, .files = {"glue/" #task "/validation.jsonl"}, .dataset = "nyu-mll/glue",      \
+    .subset = #task, .version = 1.0, .output = LRP_CLASSES, .metrics = &scores,                  \
+    .texts = {field1, field2}, .labels = {n0, n1}, .max_length = 128, .build = lrp_build_classes \
+  }
+
 /* A folder per subject, or one file for all. */
 #define SUBJECT(subject, parent)                                                            \
   {                                                                                         \
@@ -119,6 +127,27 @@ static const lrp_task_kind kinds[] = {
      .version = 1.0,
      .output = LRP_TOKEN_WINDOWS,
      .metrics = &lrp_token_perplexities},
+    GLUE(sst2, "sentence", NULL, "negative", "positive", lrp_accuracy),
+    GLUE(mrpc, "sentence1", "sentence2", "not_equivalent", "equivalent", lrp_accuracy_and_f1),
+    GLUE(cola, "sentence", NULL, "unacceptable", "acceptable", lrp_matthews),
+    GLUE(rte, "sentence1", "sentence2", "entailment", "not_entailment", lrp_accuracy),
+    {.name = "squad",
+     .files = {"squad/validation.jsonl", "squad/plain_text/validation.jsonl"},
+     .dataset = "rajpurkar/squad",
+     .subset = "plain_text",
+     .version = 1.1,
+     .output = LRP_SPANS,
+     .metrics = &lrp_answers,
+     .max_length = 384,
+     .build = lrp_build_squad},
+    {.name = "pseudo_perplexity", /* no task of the harness: every token is masked once */
+     .files = {"wikitext/wikitext-2-raw-v1/test.jsonl"},
+     .dataset = "EleutherAI/wikitext_document_level",
+     .subset = "wikitext-2-raw-v1",
+     .version = 1.0,
+     .output = LRP_BLANKS,
+     .metrics = &lrp_pseudo_perplexities,
+     .max_length = 128},
     STEM(abstract_algebra),
     STEM(anatomy),
     STEM(astronomy),
@@ -215,6 +244,12 @@ const char *const *lrp_task_names(int *n) {
   for (int i = 0; i < n_kinds; i++) names[n_groups + i] = kinds[i].name;
   *n = n_groups + n_kinds;
   return names;
+}
+
+int lrp_task_label_count(const lrp_task_kind *kind) {
+  int n = 0;
+  while (n < LRP_TASK_LABELS && kind->labels[n]) n++;
+  return n;
 }
 
 char *lrp_task_description(const lrp_task_kind *kind) {

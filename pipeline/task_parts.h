@@ -9,6 +9,8 @@
 /** Build functions of the tasks: append the document and requests of a row.
  *  @return LRP_OK; LRP_ERR_DATA with file:line; LRP_ERR_MEM */
 lrp_status lrp_build_arc(lrp_task *task, int64_t row);
+lrp_status lrp_build_classes(lrp_task *task, int64_t row);
+lrp_status lrp_build_squad(lrp_task *task, int64_t row);
 lrp_status lrp_build_boolq(lrp_task *task, int64_t row);
 lrp_status lrp_build_hellaswag(lrp_task *task, int64_t row);
 lrp_status lrp_build_lambada(lrp_task *task, int64_t row);
@@ -45,15 +47,24 @@ lrp_status lrp_task_add_question(lrp_task *task, int64_t row, const char *contex
  *  @return LRP_OK; LRP_ERR_DATA with file:line */
 lrp_status lrp_task_texts(const lrp_jsonl *data, int64_t row, const char *field, json_t **array);
 
-/** Append a document without requests, a text to which windows are added later. text is copied.
+/** Append a document without requests, a text to which windows are added later, or what an encoder
+ *  is asked about. text is copied: the target.
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_task_add_text(lrp_task *task, int64_t row, const char *text, json_t *shown);
 
 /** Append a window to doc: log P(last n_score of the n_tokens tokens | those before them). tokens
- *  are copied. All windows of a document are added before those of the next one.
+ *  are copied. As lrp_task_append.
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_task_add_window(lrp_task *task, lrp_doc *doc, const int32_t *tokens,
                                int64_t n_tokens, int64_t n_score);
+
+/** Append *request to doc, one that was added without requests, and take what it owns, also upon
+ *  failure. All requests of a document are added before those of the next one.
+ *  @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_task_append(lrp_task *task, lrp_doc *doc, lrp_request *request);
+
+/** Release what request owns. */
+void lrp_request_free(lrp_request *request);
 
 /** items with room for one more, or NULL (recorded as out of memory; items stay as they are). */
 void *lrp_grown(void *items, int64_t count, int64_t *capacity, size_t item_bytes, const char *what);
@@ -61,6 +72,14 @@ void *lrp_grown(void *items, int64_t count, int64_t *capacity, size_t item_bytes
 /** Tokenize all requests; cut texts into windows; form the documents of LRP_TOKEN_WINDOWS.
  *  @return as lrp_task_load */
 lrp_status lrp_task_encode(lrp_task *task, const lrp_task_source *source);
+
+/** The same for encoders: inputs of texts, windows of contexts, windows of the stream.
+ *  @return as lrp_task_load */
+lrp_status lrp_task_encode_inputs(lrp_task *task, const lrp_task_source *source);
+
+/** All pages of a wikitext file as one text; freed by the caller.
+ *  @return LRP_OK; LRP_ERR_DATA with file:line; LRP_ERR_MEM */
+lrp_status lrp_wikitext_join(const lrp_jsonl *data, char **text, size_t *size);
 
 /** The page of a wikitext row.
  *  @return LRP_OK; LRP_ERR_DATA with file:line */

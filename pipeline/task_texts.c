@@ -1,4 +1,5 @@
 /* Tasks that ask for the likelihood of a text. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,23 @@ lrp_status lrp_wikitext_page(const lrp_jsonl *data, int64_t row, const char **pa
                           "per row, as in EleutherAI/wikitext_document_level");
   }
   return lrp_jsonl_text(data, row, "page", page);
+}
+
+lrp_status lrp_wikitext_join(const lrp_jsonl *data, char **text, size_t *size) {
+  FILE *stream = open_memstream(text, size);
+  lrp_status st = LRP_OK;
+  if (!stream) return lrp_fail_memory(BUFSIZ, data->path);
+
+  for (int64_t i = 0; i < data->count && st == LRP_OK; i++) {
+    const char *page;
+    st = lrp_wikitext_page(data, i, &page);
+    if (st == LRP_OK) fputs(page, stream);
+  }
+  const bool failed = ferror(stream) != 0;
+  if (fclose(stream) != 0 || failed || !*text) {
+    st = lrp_fail_memory(*size, data->path);
+  }
+  return st;
 }
 
 /* Deletes white space behind open and in front of the next close, for every such pair, in place. */

@@ -1,6 +1,5 @@
 /* Requests of a task -> token ids; texts -> windows of token ids. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,24 +169,6 @@ static lrp_status encode_texts(coder *c, lrp_task *task) {
   return st;
 }
 
-/* All pages as one text; freed by the caller. */
-static lrp_status join_pages(const lrp_jsonl *data, char **text, size_t *size) {
-  FILE *stream = open_memstream(text, size);
-  lrp_status st = LRP_OK;
-  if (!stream) return lrp_fail_memory(BUFSIZ, data->path);
-
-  for (int64_t i = 0; i < data->count && st == LRP_OK; i++) {
-    const char *page;
-    st = lrp_wikitext_page(data, i, &page);
-    if (st == LRP_OK) fputs(page, stream);
-  }
-  const bool failed = ferror(stream) != 0;
-  if (fclose(stream) != 0 || failed || !*text) {
-    st = lrp_fail_memory(*size, data->path);
-  }
-  return st;
-}
-
 /* Window i of the stream is a document: all its tokens but the first are scored. */
 static lrp_status add_stream_window(const coder *c, lrp_task *task, int64_t i) {
   const int64_t length = c->max_length;
@@ -205,7 +186,7 @@ static lrp_status encode_stream(coder *c, lrp_task *task, int64_t limit) {
   const lrp_jsonl *data = &task->data->rows;
   char *text = NULL;
   size_t size = 0;
-  lrp_status st = join_pages(data, &text, &size);
+  lrp_status st = lrp_wikitext_join(data, &text, &size);
 
   if (st == LRP_OK) st = lrp_tokenizer_encode(c->tok, text, size, true, &c->whole);
   free(text);
@@ -237,6 +218,10 @@ lrp_status lrp_task_encode(lrp_task *task, const lrp_task_source *source) {
     case LRP_TOKEN_WINDOWS:
       st = encode_stream(&c, task, source->limit);
       break;
+    case LRP_CLASSES:
+    case LRP_SPANS:
+    case LRP_BLANKS:
+      break; /* lrp_task_encode_inputs */
   }
   lrp_tokens_free(&c.context);
   lrp_tokens_free(&c.whole);

@@ -31,10 +31,12 @@ static void free_doc(lrp_doc *doc) {
   json_decref(doc->shown);
 }
 
-static void free_request(lrp_request *request) {
+void lrp_request_free(lrp_request *request) {
   free(request->context);
   free(request->continuation);
   free(request->tokens);
+  free(request->types);
+  free(request->ranges);
 }
 
 static void release(lrp_dataset *data) {
@@ -45,7 +47,7 @@ static void release(lrp_dataset *data) {
 
 void lrp_task_free(lrp_task *task) {
   for (int64_t i = 0; i < task->n_docs; i++) free_doc(&task->docs[i]);
-  for (int64_t i = 0; i < task->n_requests; i++) free_request(&task->requests[i]);
+  for (int64_t i = 0; i < task->n_requests; i++) lrp_request_free(&task->requests[i]);
   free(task->docs);
   free(task->requests);
   release(task->data);
@@ -111,11 +113,23 @@ lrp_status lrp_task_add_request(lrp_task *task, const char *context, const char 
                       ? append_request(task, &request)
                       : lrp_fail_memory(strlen(context) + strlen(choice) + 3, "a request");
   if (st != LRP_OK) {
-    free_request(&request);
+    lrp_request_free(&request);
     return st;
   }
   doc->chars[c] = lrp_text_code_points(choice);
   doc->bytes[c] = (int64_t)strlen(choice);
+  return LRP_OK;
+}
+
+lrp_status lrp_task_append(lrp_task *task, lrp_doc *doc, lrp_request *request) {
+  const lrp_status st = append_request(task, request);
+  if (st != LRP_OK) {
+    lrp_request_free(request);
+    return st;
+  }
+  if (doc->n == 0) doc->first = task->n_requests - 1;
+  assert(doc->first + doc->n == task->n_requests - 1 && doc->n < INT_MAX);
+  doc->n++;
   return LRP_OK;
 }
 
@@ -125,16 +139,9 @@ lrp_status lrp_task_add_window(lrp_task *task, lrp_doc *doc, const int32_t *toke
   lrp_request request = {.tokens = malloc(bytes), .n_tokens = n_tokens, .n_score = n_score};
   if (!request.tokens) return lrp_fail_memory(bytes, "the tokens of a window");
   memcpy(request.tokens, tokens, bytes);
-  const lrp_status st = append_request(task, &request);
-  if (st != LRP_OK) {
-    free_request(&request);
-    return st;
-  }
-  if (doc->n == 0) doc->first = task->n_requests - 1;
-  assert(doc->first + doc->n == task->n_requests - 1 && doc->n < INT_MAX);
-  doc->n++;
-  doc->scored_tokens += n_score;
-  return LRP_OK;
+  const lrp_status st = lrp_task_append(task, doc, &request);
+  if (st == LRP_OK) doc->scored_tokens += n_score;
+  return st;
 }
 
 /* "evaluate.data: task x expects <dir>/<file>", or one of two. */
@@ -228,12 +235,19 @@ static lrp_status build_docs(lrp_task *task, int64_t limit) {
   return st;
 }
 
+bool lrp_output_is_encoders(lrp_output output) {
+  return output == LRP_CLASSES || output == LRP_SPANS || output == LRP_BLANKS;
+}
+
 lrp_status lrp_task_load(const lrp_task_kind *kind, const lrp_task_source *source,
                          const lrp_task *loaded, int n_loaded, lrp_task *out) {
-  *out = (lrp_task){.kind = kind};
+  const bool encoders = lrp_output_is_encoders(kind->output);
+  *out = (lrp_task){.kind = kind, .max_length = source->max_length};
   lrp_status st = find_data(kind, source, loaded, n_loaded, &out->data);
   if (st == LRP_OK) st = build_docs(out, source->limit);
-  if (st == LRP_OK) st = lrp_task_encode(out, source);
+  if (st == LRP_OK) {
+    st = encoders ? lrp_task_encode_inputs(out, source) : lrp_task_encode(out, source);
+  }
   if (st != LRP_OK) lrp_task_free(out);
   return st;
 }

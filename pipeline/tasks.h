@@ -5,18 +5,31 @@
 #define LRP_PIPELINE_TASKS_H
 
 #include "io/base/jsonl.h"
+#include "io/model/config.h"
 #include "io/tokenizer/tokenizer.h"
+#include "io/tokenizer/wordpiece.h"
+#include "pipeline/squad.h"
 
 typedef struct lrp_task lrp_task;
 typedef struct lrp_metrics lrp_metrics; /* of pipeline/metrics.h */
 
-/** What is asked of the model, by the harness's names. */
+/** What is asked of the model; of causal models by the harness's names. */
 typedef enum {
   LRP_MULTIPLE_CHOICE, /* a request per choice */
   LRP_LOGLIKELIHOOD,   /* one request */
   LRP_ROLLING,         /* a document is a text, its requests are the text's windows */
-  LRP_TOKEN_WINDOWS    /* all texts are one stream of tokens, a document is a full window of it */
+  LRP_TOKEN_WINDOWS,   /* all texts are one stream of tokens, a document is a full window of it */
+  LRP_CLASSES,         /* encoders: a document is an input, a request the logit of a class */
+  LRP_SPANS,           /* encoders: windows of three requests each: an answer's score, and where its
+                          characters begin and end */
+  LRP_BLANKS           /* encoders: windows of the stream, a request is a token that is masked */
 } lrp_output;
+
+/** The requests of a window of LRP_SPANS; first and end are -1 where there is no answer. */
+enum { LRP_SPAN_SCORE, LRP_SPAN_FIRST, LRP_SPAN_END, LRP_SPAN_VALUES };
+
+/** Most classes of a task. */
+enum { LRP_TASK_LABELS = 4 };
 
 /** Several tasks under one name, whose scores are the tasks' weighted by their documents. */
 typedef struct lrp_task_group {
@@ -35,18 +48,28 @@ typedef struct {
   bool by_subject;      /* only the rows whose column subject is subset */
   lrp_output output;
   const lrp_metrics *metrics;
-  const lrp_task_group *group; /* or NULL */
-  /** Append the document and requests of row i of the data. NULL: LRP_TOKEN_WINDOWS. */
+  const lrp_task_group *group;         /* or NULL */
+  const char *texts[2];                /* LRP_CLASSES: fields that are the input; [1] may be NULL */
+  const char *labels[LRP_TASK_LABELS]; /* LRP_CLASSES: names of label 0, 1, ...; then NULL */
+  int64_t max_length;                  /* of encoders' inputs, unless the job sets it */
+  /** Append the document and requests of row i of the data. NULL: LRP_TOKEN_WINDOWS, LRP_BLANKS. */
   lrp_status (*build)(lrp_task *task, int64_t row);
 } lrp_task_kind;
 
-/** log P(last n_score tokens | the tokens before them). */
+/** log P(last n_score tokens | the tokens before them); of encoders one number of an input. */
 typedef struct {
   char *context, *continuation; /* owned; as the harness shows them, before white space moves; NULL
                                    for a window */
-  int32_t *tokens;              /* owned: context + continuation after left truncation */
-  int64_t n_tokens, n_score;    /* n_score: tokens of the continuation, the last ones */
+  int32_t *tokens;              /* owned: context + continuation after left truncation; an encoder's
+                                   input, or NULL: that of request input */
+  int64_t n_tokens, n_score;    /* n_score: tokens of the continuation, the last ones; n_tokens: 0
+                                   where the input is computed for another request, too */
   bool truncated;
+  int64_t input;          /* encoders: index of the request that has the tokens, types and ranges */
+  int32_t *types;         /* owned, n_tokens: encoders' token types */
+  lrp_char_range *ranges; /* owned, n_tokens: LRP_SPANS: the characters of the context */
+  int64_t position;       /* LRP_BLANKS: of the masked token */
+  int32_t target; /* LRP_CLASSES: class of the model; LRP_BLANKS: the token under the mask */
 } lrp_request;
 
 /** One document: its requests are [first, first + n), one per choice or window. */
@@ -79,7 +102,11 @@ struct lrp_task {
   int64_t n_docs, docs_capacity;
   lrp_request *requests; /* owned */
   int64_t n_requests, requests_capacity;
+  int64_t max_length; /* that inputs were cut to */
 };
+
+/** Whether it is asked of an encoder with a head, and of no causal model. Local. */
+bool lrp_output_is_encoders(lrp_output output);
 
 /** The tasks, n of them; the one called name, or NULL. Local. Defined with the table of tasks in
  *  task_list.c, where a further task is one row and one build function. */
@@ -95,6 +122,9 @@ bool lrp_task_group_within(const lrp_task_group *group, const lrp_task_group *an
 /** Names of all tasks and groups, for messages, n of them. Local. */
 const char *const *lrp_task_names(int *n);
 
+/** Labels of a task of LRP_CLASSES. Local. */
+int lrp_task_label_count(const lrp_task_kind *kind);
+
 /** What stands in front of every context, "" if nothing; freed by the caller, NULL (recorded as out
  *  of memory). Local. */
 char *lrp_task_description(const lrp_task_kind *kind);
@@ -103,8 +133,12 @@ char *lrp_task_description(const lrp_task_kind *kind);
 typedef struct {
   const char *dir;    /* evaluate.data */
   int64_t limit;      /* first so many documents; -1: all */
-  int64_t max_length; /* T: model input length; the last T + 1 tokens of a request are kept */
-  const lrp_tokenizer *tok;
+  int64_t max_length; /* T: model input length; the last T + 1 tokens of a request are kept. Of
+                         encoders: special tokens included; -1: the task's, or the model's if that
+                         is less */
+  const lrp_tokenizer *tok;    /* of a causal model */
+  const lrp_wordpiece *pieces; /* of an encoder */
+  const lrp_config *config;    /* of an encoder, which the task fits (pipeline/supported.h) */
 } lrp_task_source;
 
 /** Read the data of kind, form documents and requests, tokenize. Local. On failure *out holds
@@ -112,7 +146,7 @@ typedef struct {
  *  @param loaded  n_loaded tasks of the same source: a data file that one of them has is shared
  *  @return LRP_OK; LRP_ERR_ABSENT with the file that is expected; LRP_ERR_DATA with file:line (bad
  *          row, gold out of range, empty continuation, continuation longer than T) or if no row is
- *          the task's; LRP_ERR_MEM */
+ *          the task's; LRP_ERR_JOB if T is too small for encoders' inputs; LRP_ERR_MEM */
 lrp_status lrp_task_load(const lrp_task_kind *kind, const lrp_task_source *source,
                          const lrp_task *loaded, int n_loaded, lrp_task *out);
 

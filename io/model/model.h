@@ -41,9 +41,11 @@ lrp_dtype lrp_model_dtype(const lrp_model *model);
 int64_t lrp_model_weight_count(const lrp_model *model);
 void lrp_model_weight(const lrp_model *model, int64_t i, const char **name, lrp_matrix *view);
 
-/** Build the dense forward model: views into the mapped files, so it lives as long as the model.
- *  Local. Release with free, which accepts a zeroed one. @return LRP_OK, LRP_ERR_MEM */
+/** Build the dense forward model of the family: views into the mapped files, so it lives as long as
+ *  the model. Local. Release with free, which accepts a zeroed one. @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_model_llama(const lrp_model *model, lrp_llama *out);
 void lrp_model_llama_free(lrp_llama *llama);
+lrp_status lrp_model_bert(const lrp_model *model, lrp_bert *out);
+void lrp_model_bert_free(lrp_bert *bert);
 
 #endif

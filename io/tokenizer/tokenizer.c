@@ -1,13 +1,11 @@
 #include "io/tokenizer/tokenizer.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io/base/file.h"
-#include "io/base/json_memory.h"
+#include "io/tokenizer/beside.h"
 #include "io/tokenizer/decode.h"
 #include "io/tokenizer/encode.h"
 #include "io/tokenizer/sentencepiece.h"
@@ -17,17 +15,11 @@
 static const char json_name[] = "tokenizer.json";
 static const char model_name[] = "tokenizer.model";
 
-#define CONFIG_MAX ((size_t)16 << 20) /* bytes; such files list all added tokens */
-
 struct lrp_tokenizer {
   lrp_rules rules;
   const char *file; /* borrowed: its name */
   char *bos_text;   /* owned, or NULL */
 };
-
-static bool absent(const char *path) {
-  return access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
-}
 
 /* ---- The rules ------------------------------------------------------------------------------- */
 
@@ -41,7 +33,7 @@ static lrp_status read_file(const char *dir, const char *name, size_t max, reade
   size_t size = 0;
   lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
 
-  if (st == LRP_OK && !absent(path)) {
+  if (st == LRP_OK && !lrp_beside_absent(path)) {
     tok->file = name;
     st = lrp_file_read(path, max, &data, &size);
     if (st == LRP_OK) st = read(data, size, path, &tok->rules);
@@ -63,50 +55,12 @@ static lrp_status read_rules(const char *dir, lrp_tokenizer *tok) {
 
 /* ---- What stands beside them ----------------------------------------------------------------- */
 
-/* An object, or NULL if dir has no such file. */
-static lrp_status load_object(const char *dir, const char *name, json_t **root) {
-  char *path = lrp_path_join(dir, name);
-  char *data = NULL;
-  size_t size = 0;
-  json_error_t error;
-  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
-
-  *root = NULL;
-  if (st == LRP_OK && !absent(path)) {
-    st = lrp_file_read(path, CONFIG_MAX, &data, &size);
-    if (st == LRP_OK) {
-      /* "model_max_length" is 1000000000000000019884624838656 in many files: no integer here. */
-      *root = json_loadb(data, size, JSON_DECODE_INT_AS_REAL, &error);
-      if (!*root) {
-        st = lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s:%d: %s", path, error.line, error.text));
-      } else if (!json_is_object(*root)) {
-        st = lrp_fail(LRP_ERR_DATA, "%s: expected a JSON object", path);
-      }
-    }
-  }
-  free(data);
-  free(path);
-  return st;
-}
-
-/* Absent and null keep the default. */
-static lrp_status read_flag(const char *dir, const json_t *root, const char *key, bool *value) {
-  const json_t *item = json_object_get(root, key);
-
-  if (!item || json_is_null(item)) return LRP_OK;
-  if (!json_is_boolean(item)) {
-    return lrp_fail(LRP_ERR_DATA, "%s/tokenizer_config.json: %s: expected true or false", dir, key);
-  }
-  *value = json_is_true(item);
-  return LRP_OK;
-}
-
 /* What a tokenizer without rules for it adds: add_bos_token and add_eos_token. */
 static lrp_status add_marks(const char *dir, const json_t *config, bool bos, bool eos,
                             lrp_rules *r) {
-  lrp_status st = read_flag(dir, config, "add_bos_token", &bos);
+  lrp_status st = lrp_beside_flag(dir, config, "add_bos_token", &bos);
 
-  if (st == LRP_OK) st = read_flag(dir, config, "add_eos_token", &eos);
+  if (st == LRP_OK) st = lrp_beside_flag(dir, config, "add_eos_token", &eos);
   if (st == LRP_OK && r->marks_given) {
     if (bos != (r->front.count > 0) || eos != (r->behind.count > 0)) {
       lrp_warn(
@@ -156,10 +110,10 @@ static lrp_status find_marks(const char *dir, const json_t *config, lrp_vocab *v
   lrp_status st = name_mark(dir, config, "bos_token", v, &v->bos, &bos);
 
   if (st == LRP_OK) st = name_mark(dir, config, "eos_token", v, &v->eos, &eos);
-  if (st == LRP_OK && (!bos || !eos)) st = load_object(dir, "special_tokens_map.json", &map);
+  if (st == LRP_OK && (!bos || !eos)) st = lrp_beside_object(dir, "special_tokens_map.json", &map);
   if (st == LRP_OK) st = name_mark(dir, map, "bos_token", v, &v->bos, &bos);
   if (st == LRP_OK) st = name_mark(dir, map, "eos_token", v, &v->eos, &eos);
-  if (st == LRP_OK && (!bos || !eos)) st = load_object(dir, "config.json", &model);
+  if (st == LRP_OK && (!bos || !eos)) st = lrp_beside_object(dir, "config.json", &model);
   if (!bos) number_mark(model, "bos_token_id", v, &v->bos);
   if (!eos) number_mark(model, "eos_token_id", v, &v->eos);
   json_decref(model);
@@ -171,7 +125,7 @@ static lrp_status read_config(const char *dir, lrp_tokenizer *tok) {
   lrp_rules *r = &tok->rules;
   const bool is_model = tok->file == model_name;
   json_t *config = NULL;
-  lrp_status st = load_object(dir, "tokenizer_config.json", &config);
+  lrp_status st = lrp_beside_object(dir, "tokenizer_config.json", &config);
 
   if (st == LRP_OK && !is_model) st = find_marks(dir, config, &r->vocab);
   if (st == LRP_OK) {

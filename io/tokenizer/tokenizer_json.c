@@ -4,12 +4,7 @@
 
 #include "io/tokenizer/json_scan.h"
 #include "io/tokenizer/json_steps.h"
-
-/* Members of an object that are looked at. */
-typedef struct {
-  const char *name;
-  lrp_json_slice *value;
-} member;
+#include "io/tokenizer/json_vocab.h"
 
 typedef struct {
   lrp_json_slice type, vocab, merges, unk_token, dropout;
@@ -17,61 +12,14 @@ typedef struct {
   lrp_json_slice continuing_subword_prefix, end_of_word_suffix;
 } model_members;
 
-typedef struct {
-  lrp_json_slice id, content, special, normalized, lstrip, rstrip, single_word;
-} token_members;
-
-/* ---- Members --------------------------------------------------------------------------------- */
-
-static lrp_status set_member(const lrp_json_file *file, const member *members, size_t n,
-                             lrp_json_slice name, lrp_json_slice value) {
-  for (size_t i = 0; i < n; i++) {
-    if (!lrp_json_is(name, members[i].name)) continue;
-    if (members[i].value->text) {
-      return lrp_fail(LRP_ERR_DATA, "%s: %s is there twice; the file is damaged, fetch it again",
-                      file->name, members[i].name);
-    }
-    *members[i].value = value;
-  }
-  return LRP_OK;
-}
-
-static lrp_status collect(const lrp_json_file *file, lrp_json_slice object, const char *what,
-                          const member *members, size_t n) {
-  lrp_json_walk walk;
-  lrp_json_slice name, value;
-  bool more = true;
-  lrp_status st = lrp_json_walk_start(file, object, '{', what, &walk);
-
-  while (st == LRP_OK && more) {
-    st = lrp_json_next(&walk, &name, &value, &more);
-    if (st == LRP_OK && more) st = set_member(file, members, n, name, value);
-  }
-  return st;
-}
-
-static bool is_null(lrp_json_slice value) {
-  return !value.text || lrp_json_is(value, "null");
-}
-
-/* Absent and null keep the default. */
-static lrp_status read_flag(const lrp_json_file *file, lrp_json_slice value, const char *what,
-                            bool *flag) {
-  if (is_null(value)) return LRP_OK;
-  if (!lrp_json_is(value, "true") && !lrp_json_is(value, "false")) {
-    return lrp_fail(LRP_ERR_DATA, "%s: %s: expected true or false", file->name, what);
-  }
-  *flag = lrp_json_is(value, "true");
-  return LRP_OK;
-}
-
 /* ---- The model ------------------------------------------------------------------------------- */
 
 static lrp_status check_type(const lrp_json_file *file, lrp_json_slice type) {
   lrp_json_slice name;
   lrp_status st;
 
-  if (is_null(type)) return LRP_OK; /* old files: the kind follows from the other members */
+  if (lrp_json_is_null(type))
+    return LRP_OK; /* old files: the kind follows from the other members */
   st = lrp_json_string(file, type, "model.type", &name);
   if (st != LRP_OK || lrp_json_is(name, "BPE")) return st;
   return lrp_fail(LRP_ERR_DATA, "%s: the model %.*s is not read by this version, only BPE",
@@ -80,36 +28,11 @@ static lrp_status check_type(const lrp_json_file *file, lrp_json_slice type) {
 
 /* Features that nobody uses with such vocabularies must be off. */
 static lrp_status check_off(const lrp_json_file *file, lrp_json_slice value, const char *what) {
-  if (is_null(value) || lrp_json_is(value, "\"\"") || lrp_json_is(value, "0.0") ||
+  if (lrp_json_is_null(value) || lrp_json_is(value, "\"\"") || lrp_json_is(value, "0.0") ||
       lrp_json_is(value, "0")) {
     return LRP_OK;
   }
   return lrp_fail(LRP_ERR_DATA, "%s: model.%s is not read by this version", file->name, what);
-}
-
-static lrp_status read_vocab(const lrp_json_file *file, lrp_json_slice vocab, lrp_rules *r) {
-  lrp_json_walk walk;
-  lrp_json_slice name, value;
-  bool more = true;
-  lrp_status st = lrp_json_walk_start(file, vocab, '{', "model.vocab", &walk);
-
-  while (st == LRP_OK) {
-    lrp_piece piece = {.type = LRP_PIECE_NORMAL, .mergeable = true};
-    int64_t id = -1;
-    st = lrp_json_next(&walk, &name, &value, &more);
-    if (st != LRP_OK || !more) break;
-    st = lrp_json_integer(file, value, "model.vocab: an id", &id);
-    if (st != LRP_OK) break;
-    piece.text = name.text;
-    piece.length = (uint32_t)name.length;
-    if (r->byte_fallback && lrp_byte_value(name.text, name.length) >= 0) {
-      piece.type = LRP_PIECE_BYTE;
-    }
-    st = lrp_vocab_put(&r->vocab, id, &piece, file->name);
-  }
-  if (st != LRP_OK || r->vocab.count > 0) return st;
-  return lrp_fail(LRP_ERR_DATA, "%s: model.vocab: holds no pieces; fetch the file again",
-                  file->name);
 }
 
 /* The two parts of a merge: "left right", or ["left", "right"]. left.text is NULL for the headline
@@ -186,32 +109,19 @@ static lrp_status read_merges(const lrp_json_file *file, lrp_json_slice merges, 
   return st;
 }
 
-static lrp_status read_unk(const lrp_json_file *file, lrp_json_slice value, lrp_rules *r) {
-  lrp_json_slice name;
-  lrp_status st;
-
-  if (is_null(value)) return LRP_OK;
-  st = lrp_json_string(file, value, "model.unk_token", &name);
-  if (st != LRP_OK) return st;
-  r->vocab.unk = name.length > 0 ? lrp_vocab_find(&r->vocab, name.text, name.length) : -1;
-  if (r->vocab.unk >= 0) return LRP_OK;
-  return lrp_fail(LRP_ERR_DATA, "%s: model.unk_token '%.*s' is not in the vocabulary", file->name,
-                  (int)(name.length < 100 ? name.length : 100), name.text);
-}
-
 static lrp_status collect_model(const lrp_json_file *file, lrp_json_slice object,
                                 model_members *m) {
-  const member members[] = {{"type", &m->type},
-                            {"vocab", &m->vocab},
-                            {"merges", &m->merges},
-                            {"unk_token", &m->unk_token},
-                            {"dropout", &m->dropout},
-                            {"byte_fallback", &m->byte_fallback},
-                            {"fuse_unk", &m->fuse_unk},
-                            {"ignore_merges", &m->ignore_merges},
-                            {"continuing_subword_prefix", &m->continuing_subword_prefix},
-                            {"end_of_word_suffix", &m->end_of_word_suffix}};
-  return collect(file, object, "model", members, sizeof members / sizeof members[0]);
+  const lrp_json_member members[] = {{"type", &m->type},
+                                     {"vocab", &m->vocab},
+                                     {"merges", &m->merges},
+                                     {"unk_token", &m->unk_token},
+                                     {"dropout", &m->dropout},
+                                     {"byte_fallback", &m->byte_fallback},
+                                     {"fuse_unk", &m->fuse_unk},
+                                     {"ignore_merges", &m->ignore_merges},
+                                     {"continuing_subword_prefix", &m->continuing_subword_prefix},
+                                     {"end_of_word_suffix", &m->end_of_word_suffix}};
+  return lrp_json_collect(file, object, "model", members, sizeof members / sizeof members[0]);
 }
 
 /* Whether words are more than the merges say: their marks may be UNK, or what stands between two
@@ -229,89 +139,15 @@ static lrp_status read_model(const lrp_json_file *file, const model_members *m, 
   }
   if (st == LRP_OK) st = check_off(file, m->end_of_word_suffix, "end_of_word_suffix");
   if (st == LRP_OK)
-    st = read_flag(file, m->byte_fallback, "model.byte_fallback", &r->byte_fallback);
-  if (st == LRP_OK) st = read_flag(file, m->fuse_unk, "model.fuse_unk", &r->fuse_unk);
+    st = lrp_json_flag(file, m->byte_fallback, "model.byte_fallback", &r->byte_fallback);
+  if (st == LRP_OK) st = lrp_json_flag(file, m->fuse_unk, "model.fuse_unk", &r->fuse_unk);
   if (st == LRP_OK)
-    st = read_flag(file, m->ignore_merges, "model.ignore_merges", &r->ignore_merges);
-  if (st == LRP_OK) st = read_vocab(file, m->vocab, r);
-  if (st == LRP_OK) st = read_unk(file, m->unk_token, r);
+    st = lrp_json_flag(file, m->ignore_merges, "model.ignore_merges", &r->ignore_merges);
+  if (st == LRP_OK) st = lrp_json_vocab(file, m->vocab, r);
+  if (st == LRP_OK) st = lrp_json_unk(file, m->unk_token, r);
   r->by_merges = true;
   r->joins_words = may_join_words(r);
   return st == LRP_OK ? read_merges(file, m->merges, r) : st;
-}
-
-/* ---- Added tokens ---------------------------------------------------------------------------- */
-
-/* A token that the model's vocabulary has keeps its id; one that it lacks gets a piece. */
-static lrp_status put_added(const lrp_json_file *file, const lrp_added_token *token, int64_t id,
-                            lrp_rules *r) {
-  const int32_t found = lrp_vocab_find(&r->vocab, token->text, token->length);
-  lrp_added_token own = *token;
-  lrp_status st = LRP_OK;
-
-  if (found >= 0 && found != id) {
-    return lrp_fail(LRP_ERR_DATA,
-                    "%s: added_tokens: '%.*s' has the id %lld, but %d in the vocabulary",
-                    file->name, (int)(own.length < 100 ? own.length : 100), own.text, (long long)id,
-                    (int)found);
-  }
-  if (found < 0) {
-    const lrp_piece piece = {
-        .text = own.text, .length = own.length, .type = LRP_PIECE_USER_DEFINED};
-    st = lrp_vocab_put(&r->vocab, id, &piece, file->name);
-  }
-  if (st != LRP_OK) return st;
-  own.id = (int32_t)id;
-  own.text = r->vocab.pieces[id].text;
-  if (own.special) r->vocab.pieces[id].type = LRP_PIECE_CONTROL;
-  return lrp_added_put(&r->added, &own);
-}
-
-static lrp_status read_added_token(const lrp_json_file *file, lrp_json_slice object, lrp_rules *r) {
-  token_members m;
-  const member members[] = {{"id", &m.id},
-                            {"content", &m.content},
-                            {"special", &m.special},
-                            {"normalized", &m.normalized},
-                            {"lstrip", &m.lstrip},
-                            {"rstrip", &m.rstrip},
-                            {"single_word", &m.single_word}};
-  lrp_added_token t = {.text = NULL};
-  lrp_json_slice content = {0};
-  int64_t id = -1;
-  lrp_status st;
-
-  memset(&m, 0, sizeof m);
-  st = collect(file, object, "added_tokens: a token", members, sizeof members / sizeof members[0]);
-  if (st == LRP_OK) st = lrp_json_integer(file, m.id, "added_tokens: an id", &id);
-  if (st == LRP_OK) st = lrp_json_string(file, m.content, "added_tokens: a content", &content);
-  if (st == LRP_OK) st = read_flag(file, m.special, "added_tokens: special", &t.special);
-  t.normalized = !t.special;
-  if (st == LRP_OK) st = read_flag(file, m.normalized, "added_tokens: normalized", &t.normalized);
-  if (st == LRP_OK) st = read_flag(file, m.lstrip, "added_tokens: lstrip", &t.lstrip);
-  if (st == LRP_OK) st = read_flag(file, m.rstrip, "added_tokens: rstrip", &t.rstrip);
-  if (st == LRP_OK)
-    st = read_flag(file, m.single_word, "added_tokens: single_word", &t.single_word);
-  if (st != LRP_OK || content.length == 0) return st; /* an empty one is never found */
-  t.text = content.text;
-  t.length = (uint32_t)content.length;
-  return put_added(file, &t, id, r);
-}
-
-static lrp_status read_added(const lrp_json_file *file, lrp_json_slice array, lrp_rules *r) {
-  lrp_json_walk walk;
-  lrp_json_slice value;
-  bool more = true;
-  lrp_status st;
-
-  if (is_null(array)) return lrp_added_index(&r->added, &r->normalizer);
-  st = lrp_json_walk_start(file, array, '[', "added_tokens", &walk);
-  while (st == LRP_OK) {
-    st = lrp_json_next(&walk, NULL, &value, &more);
-    if (st != LRP_OK || !more) break;
-    st = read_added_token(file, value, r);
-  }
-  return st == LRP_OK ? lrp_added_index(&r->added, &r->normalizer) : st;
 }
 
 /* ---- The file -------------------------------------------------------------------------------- */
@@ -333,12 +169,12 @@ lrp_status lrp_tokenizer_json_read(char *data, size_t size, const char *name, lr
   const lrp_json_file file = {.name = name, .data = data};
   lrp_json_slice whole = {0}, model = {0}, added = {0};
   lrp_json_steps steps = {{0}, {0}, {0}, {0}};
-  const member members[] = {{"model", &model},
-                            {"added_tokens", &added},
-                            {"normalizer", &steps.normalizer},
-                            {"pre_tokenizer", &steps.pre_tokenizer},
-                            {"post_processor", &steps.post_processor},
-                            {"decoder", &steps.decoder}};
+  const lrp_json_member members[] = {{"model", &model},
+                                     {"added_tokens", &added},
+                                     {"normalizer", &steps.normalizer},
+                                     {"pre_tokenizer", &steps.pre_tokenizer},
+                                     {"post_processor", &steps.post_processor},
+                                     {"decoder", &steps.decoder}};
   model_members m;
   lrp_status st;
 
@@ -347,14 +183,14 @@ lrp_status lrp_tokenizer_json_read(char *data, size_t size, const char *name, lr
   r->vocab.data = data;
   st = lrp_json_whole(&file, data, size, &whole);
   if (st == LRP_OK) {
-    st = collect(&file, whole, "the file", members, sizeof members / sizeof members[0]);
+    st = lrp_json_collect(&file, whole, "the file", members, sizeof members / sizeof members[0]);
   }
-  r->strip_space = is_null(steps.decoder);
+  r->strip_space = lrp_json_is_null(steps.decoder);
   if (st == LRP_OK) st = collect_model(&file, model, &m);
   if (st == LRP_OK) st = check_type(&file, m.type);
   if (st == LRP_OK) st = lrp_json_steps_read(&file, &steps, r);
   if (st == LRP_OK) st = read_model(&file, &m, r);
-  if (st == LRP_OK) st = read_added(&file, added, r);
+  if (st == LRP_OK) st = lrp_json_added(&file, added, r);
   if (st == LRP_OK) st = lrp_json_template_read(&file, &steps, r);
   if (st == LRP_OK) set_marks(r);
   return st;

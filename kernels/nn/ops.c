@@ -44,6 +44,106 @@ void lrp_swiglu(float *gate, const float *up, int64_t t, int64_t n) {
   for (int64_t i = 0; i < t; i++) swiglu_row(gate + i * n, up + i * n, n);
 }
 
+LRP_VECTOR_CLONES static double sum_of(const float *x, int64_t n) {
+  double lane[lanes] = {0.0};
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (int l = 0; l < lanes; l++) lane[l] += (double)x[i + l];
+  }
+  for (int l = 0; i + l < n; l++) lane[l] += (double)x[i + l];
+  return sum_lanes(lane);
+}
+
+LRP_VECTOR_CLONES static double sum_of_deviations(const float *x, int64_t n, double mean) {
+  double lane[lanes] = {0.0};
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (int l = 0; l < lanes; l++) lane[l] += (x[i + l] - mean) * (x[i + l] - mean);
+  }
+  for (int l = 0; i + l < n; l++) lane[l] += (x[i + l] - mean) * (x[i + l] - mean);
+  return sum_lanes(lane);
+}
+
+LRP_VECTOR_CLONES static void scale_row(const float *x, int64_t n, float mean, float scale,
+                                        const float *weight, const float *bias, float *y) {
+  for (int64_t j = 0; j < n; j++) y[j] = (x[j] - mean) * scale * weight[j] + bias[j];
+}
+
+void lrp_layer_norm(const float *x, int64_t t, int64_t n, const float *weight, const float *bias,
+                    double eps, float *y) {
+#pragma omp parallel for if (t * n > parallel_elements)
+  for (int64_t i = 0; i < t; i++) {
+    const float *row = x + i * n;
+    const double mean = sum_of(row, n) / (double)n;
+    const double variance = sum_of_deviations(row, n, mean) / (double)n;
+    const float scale = (float)(1.0 / sqrt(variance + eps));
+    scale_row(row, n, (float)mean, scale, weight, bias, y + i * n);
+  }
+}
+
+/* erfc(z) / 2 for z >= 0 to 3e-7 relative: t / 2 exp(-z^2 + P(t)) with t = 1 / (1 + z / 2); P is
+ * the Chebyshev fit of degree 9 to log(erfc(z) / t) + z^2 on 0 < t <= 1. */
+static inline float half_erfc(float z) {
+  const float t = 1.0f / (1.0f + 0.5f * z);
+  float p = 0.17087278f;
+  p = p * t - 0.82215223f;
+  p = p * t + 1.48851589f;
+  p = p * t - 1.135204f;
+  p = p * t + 0.27886808f;
+  p = p * t - 0.18628806f;
+  p = p * t + 0.09678419f;
+  p = p * t + 0.37409196f;
+  p = p * t + 1.00002368f;
+  p = p * t - 1.26551223f;
+  return 0.5f * t * lrp_exp(p - z * z);
+}
+
+/* Phi(x) = erfc(-x / sqrt(2)) / 2, and Phi(x) = 1 - Phi(-x) */
+LRP_VECTOR_CLONES static void gelu(float *x, int64_t n, const float *bias) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) {
+    const float y = x[j] + bias[j];
+    const float tail = half_erfc(0.707106781f * fabsf(y));
+    x[j] = y * (y < 0.0f ? tail : 1.0f - tail);
+  }
+}
+
+/* (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)) */
+LRP_VECTOR_CLONES static void gelu_tanh(float *x, int64_t n, const float *bias) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) {
+    const float y = x[j] + bias[j];
+    const float u = 0.797884561f * (y + 0.044715f * y * y * y);
+    x[j] = y / (1.0f + lrp_exp(-2.0f * u));
+  }
+}
+
+/* A NaN stays one. */
+LRP_VECTOR_CLONES static void relu(float *x, int64_t n, const float *bias) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) {
+    const float y = x[j] + bias[j];
+    x[j] = y < 0.0f ? 0.0f : y;
+  }
+}
+
+void lrp_activate(lrp_activation activation, float *x, int64_t t, int64_t n, const float *bias) {
+#pragma omp parallel for if (t * n > parallel_elements)
+  for (int64_t i = 0; i < t; i++) {
+    switch (activation) {
+      case LRP_GELU:
+        gelu(x + i * n, n, bias);
+        break;
+      case LRP_GELU_TANH:
+        gelu_tanh(x + i * n, n, bias);
+        break;
+      case LRP_RELU:
+        relu(x + i * n, n, bias);
+        break;
+    }
+  }
+}
+
 /* A maximum does not depend on the order of its comparisons. */
 LRP_VECTOR_CLONES static float largest(const float *x, int64_t n) {
   float lane[lanes];

@@ -14,6 +14,19 @@ void lrp_rms_norm(const float *x, int64_t t, int64_t n, const float *weight, dou
 /** gate = silu(gate) * up for t rows of n elements; silu(a) = a / (1 + exp(-a)). */
 void lrp_swiglu(float *gate, const float *up, int64_t t, int64_t n);
 
+/** y = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias for t rows of n elements; mean and
+ *  variance in double. y may be x. Source: Ba et al., arXiv:1607.06450. */
+void lrp_layer_norm(const float *x, int64_t t, int64_t n, const float *weight, const float *bias,
+                    double eps, float *y);
+
+/** Activations of feed-forward layers: x Phi(x) with the normal distribution function Phi; the same
+ *  by tanh, x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))); max(x, 0).
+ *  Source: Hendrycks and Gimpel, arXiv:1606.08415. */
+typedef enum { LRP_GELU, LRP_GELU_TANH, LRP_RELU } lrp_activation;
+
+/** x = activation(x + bias) for t rows of n elements. */
+void lrp_activate(lrp_activation activation, float *x, int64_t t, int64_t n, const float *bias);
+
 /** log softmax(logits)[chosen] over n logits; the sum of exponentials in double.
  *  @param[out] greedy  whether chosen is the first index of the largest logit */
 double lrp_log_softmax(const float *logits, int64_t n, int64_t chosen, bool *greedy);

@@ -32,6 +32,25 @@ LRP_VECTOR_CLONES void lrp_tile_product(const float *const x[lrp_tile_rows], con
   }
 }
 
+LRP_VECTOR_CLONES void lrp_tile_product_float(const float *const x[lrp_tile_rows],
+                                              const float *panel, int64_t k,
+                                              float tile[lrp_tile_rows * lrp_tile_cols]) {
+  float acc[lrp_tile_rows][lrp_tile_cols];
+  for (int r = 0; r < lrp_tile_rows; r++) {
+    for (int j = 0; j < lrp_tile_cols; j++) acc[r][j] = tile[r * lrp_tile_cols + j];
+  }
+  for (int64_t l = 0; l < k; l++) {
+    for (int r = 0; r < lrp_tile_rows; r++) {
+      const float a = x[r][l];
+#pragma omp simd
+      for (int j = 0; j < lrp_tile_cols; j++) acc[r][j] += a * panel[l * lrp_tile_cols + j];
+    }
+  }
+  for (int r = 0; r < lrp_tile_rows; r++) {
+    for (int j = 0; j < lrp_tile_cols; j++) tile[r * lrp_tile_cols + j] = acc[r][j];
+  }
+}
+
 /* panel[l * 16 + j] = w(j, l) for the cols rows of w; zero for the others. */
 static void pack(const float *w, int64_t ldw, int64_t cols, int64_t k, float *panel) {
   for (int64_t j = 0; j < lrp_tile_cols; j++) {

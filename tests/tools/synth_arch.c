@@ -88,6 +88,28 @@ static void add_bert_layer(const lrp_synth_options *o, int64_t l, lrp_synth_tens
   add_bert_norm(t, st, norm, h);
 }
 
+/* As the class of bert_class() has it; the decoder is tied to the embedding. */
+static void add_bert_head(const lrp_synth_options *o, lrp_synth_tensors *t, lrp_status *st) {
+  static const char decoder[] = "cls.predictions.transform";
+  const int64_t h = o->hidden;
+  if (o->head == LRP_SYNTH_CLASSIFIER || o->head == LRP_SYNTH_BARE) {
+    add(t, st, LRP_SYNTH_TABLE, h, h, 1.0, "bert.pooler.dense.weight");
+    add(t, st, LRP_SYNTH_BIAS, 0, h, 1.0, "bert.pooler.dense.bias");
+  }
+  if (o->head == LRP_SYNTH_CLASSIFIER) {
+    add(t, st, LRP_SYNTH_TABLE, 2, h, 1.0, "classifier.weight");
+    add(t, st, LRP_SYNTH_BIAS, 0, 2, 1.0, "classifier.bias");
+  } else if (o->head == LRP_SYNTH_ANSWERS) {
+    add(t, st, LRP_SYNTH_TABLE, 2, h, 1.0, "qa_outputs.weight");
+    add(t, st, LRP_SYNTH_BIAS, 0, 2, 1.0, "qa_outputs.bias");
+  } else if (o->head == LRP_SYNTH_MASKED) {
+    add(t, st, LRP_SYNTH_TABLE, h, h, 1.0, "%s.dense.weight", decoder);
+    add(t, st, LRP_SYNTH_BIAS, 0, h, 1.0, "%s.dense.bias", decoder);
+    add_bert_norm(t, st, decoder, h);
+    add(t, st, LRP_SYNTH_BIAS, 0, o->vocab, 1.0, "cls.predictions.bias");
+  }
+}
+
 static void add_bert(const lrp_synth_options *o, lrp_synth_tensors *t, lrp_status *st) {
   const int64_t h = o->hidden;
   add(t, st, LRP_SYNTH_TABLE, o->vocab, h, 1.0, "bert.embeddings.word_embeddings.weight");
@@ -96,10 +118,7 @@ static void add_bert(const lrp_synth_options *o, lrp_synth_tensors *t, lrp_statu
   add(t, st, LRP_SYNTH_TABLE, 2, h, 1.0, "bert.embeddings.token_type_embeddings.weight");
   add_bert_norm(t, st, "bert.embeddings", h);
   for (int64_t l = 0; l < o->layers; l++) add_bert_layer(o, l, t, st);
-  add(t, st, LRP_SYNTH_TABLE, h, h, 1.0, "bert.pooler.dense.weight");
-  add(t, st, LRP_SYNTH_BIAS, 0, h, 1.0, "bert.pooler.dense.bias");
-  add(t, st, LRP_SYNTH_TABLE, 2, h, 1.0, "classifier.weight");
-  add(t, st, LRP_SYNTH_BIAS, 0, 2, 1.0, "classifier.bias");
+  add_bert_head(o, t, st);
 }
 
 lrp_status lrp_synth_tensors_init(const lrp_synth_options *o, lrp_synth_tensors *out) {
@@ -149,20 +168,28 @@ static json_t *llama_config(const lrp_synth_options *o) {
       "4.46.0", "use_cache", 1, "vocab_size", (json_int_t)o->vocab);
 }
 
+static const char *bert_class(const lrp_synth_options *o) {
+  static const char *const names[] = {[LRP_SYNTH_CLASSIFIER] = "BertForSequenceClassification",
+                                      [LRP_SYNTH_ANSWERS] = "BertForQuestionAnswering",
+                                      [LRP_SYNTH_MASKED] = "BertForMaskedLM",
+                                      [LRP_SYNTH_BARE] = "BertModel"};
+  return names[o->head];
+}
+
 static json_t *bert_config(const lrp_synth_options *o) {
   return json_pack(
       "{s:[s], s:f, s:n, s:s, s:f, s:I, s:{s:s, s:s}, s:f, s:I, s:{s:i, s:i}, s:f, s:I, s:s, s:I, "
       "s:I, s:i, s:s, s:s, s:s, s:s, s:i, s:b, s:I}",
-      "architectures", "BertForSequenceClassification", "attention_probs_dropout_prob", 0.1,
-      "classifier_dropout", "hidden_act", "gelu", "hidden_dropout_prob", 0.1, "hidden_size",
-      (json_int_t)o->hidden, "id2label", "0", "negative", "1", "positive", "initializer_range",
-      0.02, "intermediate_size", (json_int_t)o->intermediate, "label2id", "negative", 0, "positive",
-      1, "layer_norm_eps", 1e-12, "max_position_embeddings", (json_int_t)o->max_position,
-      "model_type", "bert", "num_attention_heads", (json_int_t)o->heads, "num_hidden_layers",
-      (json_int_t)o->layers, "pad_token_id", 0, "position_embedding_type", "absolute",
-      "problem_type", "single_label_classification", "torch_dtype",
-      lrp_dtype_name((lrp_dtype)o->dtype), "transformers_version", "4.46.0", "type_vocab_size", 2,
-      "use_cache", 1, "vocab_size", (json_int_t)o->vocab);
+      "architectures", bert_class(o), "attention_probs_dropout_prob", 0.1, "classifier_dropout",
+      "hidden_act", "gelu", "hidden_dropout_prob", 0.1, "hidden_size", (json_int_t)o->hidden,
+      "id2label", "0", "negative", "1", "positive", "initializer_range", 0.02, "intermediate_size",
+      (json_int_t)o->intermediate, "label2id", "negative", 0, "positive", 1, "layer_norm_eps",
+      1e-12, "max_position_embeddings", (json_int_t)o->max_position, "model_type", "bert",
+      "num_attention_heads", (json_int_t)o->heads, "num_hidden_layers", (json_int_t)o->layers,
+      "pad_token_id", 0, "position_embedding_type", "absolute", "problem_type",
+      "single_label_classification", "torch_dtype", lrp_dtype_name((lrp_dtype)o->dtype),
+      "transformers_version", "4.46.0", "type_vocab_size", 2, "use_cache", 1, "vocab_size",
+      (json_int_t)o->vocab);
 }
 
 lrp_status lrp_synth_config_write(const lrp_synth_options *o) {

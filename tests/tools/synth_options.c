@@ -12,6 +12,7 @@
 enum { max_width = 1 << 20, max_layers = 4096, max_vocab = 500000, max_shards = 99999 };
 
 static const char *const arch_names[] = {"llama", "bert", NULL};
+static const char *const head_names[] = {"classifier", "answers", "masked", "none", NULL};
 static const char *const dtype_names[] = {"float32", "float16", "bfloat16", NULL};
 static const char *const rope_names[] = {"none", "linear", "llama3", NULL};
 
@@ -41,6 +42,8 @@ static const option options[] = {
     {"max-position", "N", "longest input [512]", VALUE_INTEGER, AT(max_position), 1, 1 << 24, NULL},
     {"dtype", "TYPE", "float32, float16 or bfloat16 [float32]", VALUE_CHOICE, AT(dtype), 0, 0,
      dtype_names},
+    {"head", "KIND", "classifier, answers, masked or none, bert [classifier]", VALUE_CHOICE,
+     AT(head), 0, 0, head_names},
     {"shards", "N", "number of weight files [1]", VALUE_INTEGER, AT(shards), 1, max_shards, NULL},
     {"tied", NULL, "the head is the embedding, llama", VALUE_FLAG, AT(tied), 0, 0, NULL},
     {"attention-bias", NULL, "biases on q, k, v and o, llama", VALUE_FLAG, AT(attention_bias), 0, 0,
@@ -155,6 +158,9 @@ static lrp_status parse_option(int argc, char **argv, int *i, lrp_synth_options 
 }
 
 static lrp_status check_llama(lrp_synth_options *o) {
+  if (o->head != LRP_SYNTH_CLASSIFIER) {
+    return lrp_fail(LRP_ERR_USAGE, "--head is for --arch bert only");
+  }
   if (o->kv_heads == 0) o->kv_heads = o->heads;
   if (o->head_dim == 0 && o->hidden % o->heads != 0) {
     return lrp_fail(LRP_ERR_USAGE,

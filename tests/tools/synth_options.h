@@ -12,12 +12,20 @@
 typedef enum { LRP_SYNTH_LLAMA, LRP_SYNTH_BERT } lrp_synth_arch;
 typedef enum { LRP_SYNTH_ROPE_NONE, LRP_SYNTH_ROPE_LINEAR, LRP_SYNTH_ROPE_LLAMA3 } lrp_synth_rope;
 
+typedef enum {
+  LRP_SYNTH_CLASSIFIER,
+  LRP_SYNTH_ANSWERS,
+  LRP_SYNTH_MASKED,
+  LRP_SYNTH_BARE
+} lrp_synth_head;
+
 typedef struct {
   const char *out;       /* directory to write; borrowed from argv */
   const char *tokenizer; /* directory to copy the tokenizer from, or NULL; borrowed from argv */
   int64_t arch;          /* lrp_synth_arch */
   int64_t dtype;         /* lrp_dtype */
   int64_t rope_scaling;  /* lrp_synth_rope */
+  int64_t head;          /* lrp_synth_head, of BERT */
   int64_t hidden, intermediate, layers, heads, kv_heads, head_dim; /* kv_heads, head_dim: 0 =
                                                                       default until parsed */
   int64_t vocab, max_position, shards, seed, outliers;

@@ -12,6 +12,7 @@
 
 #include "io/model/model.h"
 #include "io/tokenizer/tokenizer.h"
+#include "io/tokenizer/wordpiece.h"
 
 static char work[] = "synth_open_XXXXXX";
 static char dir[64];
@@ -65,6 +66,36 @@ static void test_sharded_model_opens(void **state) {
   lrp_model_close(&model);
 }
 
+static void test_bert_opens(void **state) {
+  static const struct {
+    const char *name;
+    lrp_bert_head head;
+  } heads[] = {{"classifier", LRP_BERT_CLASSIFIER},
+               {"answers", LRP_BERT_SPANS},
+               {"masked", LRP_BERT_MASKED},
+               {"none", LRP_BERT_BARE}};
+  (void)state;
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+    lrp_wordpiece *tok = NULL;
+    lrp_wordpieces pieces = {0};
+    lrp_model model;
+    char arguments[64];
+    snprintf(arguments, sizeof arguments, "--arch bert --layers 2 --head %s", heads[i].name);
+    make_model(heads[i].name, arguments);
+    assert_int_equal(lrp_model_open(dir, &model), LRP_OK);
+    assert_int_equal(model.config.bert.head, heads[i].head);
+    assert_int_equal(lrp_config_layer_tensors(&model.config), LRP_BERT_LINEARS);
+    assert_all_finite(&model);
+    assert_int_equal(lrp_wordpiece_open(dir, &tok), LRP_OK);
+    assert_int_equal(lrp_wordpiece_size(tok), lrp_config_vocab_size(&model.config));
+    assert_int_equal(lrp_wordpiece_encode(tok, "the question", 12, &pieces), LRP_OK);
+    assert_true(pieces.count > 0 && pieces.count <= 11);
+    lrp_wordpieces_free(&pieces);
+    lrp_wordpiece_close(&tok);
+    lrp_model_close(&model);
+  }
+}
+
 static void assert_round_trip(const lrp_tokenizer *tok, const char *text, int64_t most) {
   lrp_tokens tokens = {0};
   char *again = NULL;
@@ -102,6 +133,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_model_opens),
       cmocka_unit_test(test_sharded_model_opens),
+      cmocka_unit_test(test_bert_opens),
       cmocka_unit_test(test_tokenizer_opens),
   };
   char command[64];

@@ -110,11 +110,11 @@ static void test_json(void **state) {
 
 static void test_architectures(void **state) {
   static const char supported[] =
-      "(supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM)";
+      "(supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, BertModel, "
+      "BertForSequenceClassification, BertForQuestionAnswering, BertForMaskedLM)";
   (void)state;
-  assert_refused("{\"architectures\": [\"BertModel\"]}",
-                 "config.json: architectures[0]: BertModel is not supported "
-                 "(supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM)");
+  assert_refused("{\"architectures\": [\"GPT2LMHeadModel\"]}",
+                 "config.json: architectures[0]: GPT2LMHeadModel is not supported (supported: ");
   assert_refused("{}", supported);
   assert_refused("{\"architectures\": []}", supported);
   assert_refused("{\"architectures\": null}", supported);

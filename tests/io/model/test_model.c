@@ -376,13 +376,6 @@ static void test_shared_llama(void **state) {
   lrp_model_close(&m);
 }
 
-static void test_shared_bert(void **state) {
-  const char *dir = shared_model("bert-tiny-sst2");
-  (void)state;
-  if (!dir) skip();
-  assert_refused_dir(dir, LRP_ERR_DATA, "BertForSequenceClassification");
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_single_file),    cmocka_unit_test(test_weight_order),
@@ -390,7 +383,7 @@ int main(void) {
       cmocka_unit_test(test_wrong_dtypes),   cmocka_unit_test(test_wrong_shapes),
       cmocka_unit_test(test_absent_tensors), cmocka_unit_test(test_tied),
       cmocka_unit_test(test_biases),         cmocka_unit_test(test_llama),
-      cmocka_unit_test(test_shared_llama),   cmocka_unit_test(test_shared_bert),
+      cmocka_unit_test(test_shared_llama),
   };
   return cmocka_run_group_tests(tests, temp_setup, temp_teardown);
 }

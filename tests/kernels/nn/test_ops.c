@@ -57,6 +57,66 @@ static void test_swiglu(void **state) {
   free(gate);
 }
 
+static void test_layer_norm(void **state) {
+  (void)state;
+  for (int n = 1; n < 70; n += 3) {
+    const int t = 5;
+    float *x = random_floats(t * n, 1, 3.0f), *w = random_floats(n, 2, 1.0f);
+    float *b = random_floats(n, 3, 1.0f), *y = random_floats(t * n, 4, 1.0f);
+    for (int i = 0; i < n; i++) x[i] += 100.0f; /* a mean much larger than the deviation */
+    lrp_layer_norm(x, t, n, w, b, 1e-5, y);
+    for (int i = 0; i < t; i++) {
+      double mean = 0.0, variance = 0.0;
+      for (int j = 0; j < n; j++) mean += (double)x[i * n + j] / n;
+      for (int j = 0; j < n; j++) variance += pow((double)x[i * n + j] - mean, 2.0) / n;
+      for (int j = 0; j < n; j++) {
+        const double exact =
+            ((double)x[i * n + j] - mean) / sqrt(variance + 1e-5) * (double)w[j] + (double)b[j];
+        assert_true(fabs((double)y[i * n + j] - exact) < 1e-5);
+      }
+    }
+    lrp_layer_norm(x, t, n, w, b, 1e-5, x); /* in place */
+    assert_memory_equal(x, y, sizeof(float) * (size_t)(t * n));
+    free(y);
+    free(b);
+    free(w);
+    free(x);
+  }
+}
+
+static double activation(lrp_activation a, double x) {
+  if (a == LRP_RELU) return x > 0.0 ? x : 0.0;
+  if (a == LRP_GELU) return x / 2.0 * erfc(-x / sqrt(2.0));
+  /* (1 + tanh(u)) / 2, without its cancellation */
+  return x / (1.0 + exp(-2.0 * sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+static void test_activations(void **state) {
+  enum { t = 7, n = 1001 };
+  (void)state;
+  for (int a = LRP_GELU; a <= LRP_RELU; a++) {
+    float *x = random_floats(t * n, 1, 6.0f), *y = random_floats(t * n, 1, 6.0f);
+    float *bias = random_floats(n, 2, 1.0f);
+    memset(bias, 0, 10 * sizeof *bias);
+    x[0] = y[0] = -100.0f;
+    x[1] = y[1] = 100.0f;
+    x[2] = y[2] = 0.0f;
+    x[3] = y[3] = 1e-8f;
+    lrp_activate((lrp_activation)a, y, t, n, bias);
+    for (int i = 0; i < t * n; i++) {
+      const double exact = activation((lrp_activation)a, (double)(x[i] + bias[i % n]));
+      assert_true(fabs((double)y[i] - exact) <= 1e-5 * fabs(exact) + 1e-30);
+      assert_true(fabs((double)y[i] - exact) <= 4e-7 * fmax(1.0, fabs(exact)));
+    }
+    y[5] = NAN;
+    lrp_activate((lrp_activation)a, y, 1, 10, bias);
+    assert_true(isnan(y[5]) && !isnan(y[4]) && !isnan(y[6]));
+    free(bias);
+    free(y);
+    free(x);
+  }
+}
+
 static double naive_log_softmax(const float *x, int n, int chosen) {
   double max = -INFINITY, sum = 0.0;
   for (int i = 0; i < n; i++) max = fmax(max, (double)x[i]);
@@ -96,7 +156,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_exp),         cmocka_unit_test(test_rms_norm),
       cmocka_unit_test(test_swiglu),      cmocka_unit_test(test_log_softmax),
-      cmocka_unit_test(test_greedy_ties),
+      cmocka_unit_test(test_greedy_ties), cmocka_unit_test(test_layer_norm),
+      cmocka_unit_test(test_activations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,26 @@ static inline lrp_status parse_job(const char *text, lrp_job *job) {
   "\"num_attention_heads\": 4, \"num_hidden_layers\": 3, \"num_key_value_heads\": 2, "         \
   "\"rms_norm_eps\": 1e-05, \"tie_word_embeddings\": true, \"vocab_size\": 50}"
 
+/* config.json of bert-base-uncased and bert-large-uncased, and a small classifier. */
+#define BERT(hidden, intermediate, heads, layers)                                                  \
+  "{\"architectures\": [\"BertForMaskedLM\"], \"attention_probs_dropout_prob\": 0.1, "             \
+  "\"gradient_checkpointing\": false, \"hidden_act\": \"gelu\", \"hidden_dropout_prob\": 0.1, "    \
+  "\"hidden_size\": " hidden ", \"initializer_range\": 0.02, \"intermediate_size\": " intermediate \
+  ", \"layer_norm_eps\": 1e-12, \"max_position_embeddings\": 512, \"model_type\": \"bert\", "      \
+  "\"num_attention_heads\": " heads ", \"num_hidden_layers\": " layers                             \
+  ", \"pad_token_id\": 0, \"position_embedding_type\": \"absolute\", \"type_vocab_size\": 2, "     \
+  "\"use_cache\": true, \"vocab_size\": 30522}"
+#define BERT_BASE  BERT("768", "3072", "12", "12")
+#define BERT_LARGE BERT("1024", "4096", "16", "24")
+#define TINY_BERT(class)                                                                      \
+  "{\"architectures\": [\"" class                                                             \
+      "\"], \"model_type\": \"bert\", \"hidden_act\": \"gelu\", "                             \
+      "\"hidden_size\": 8, \"intermediate_size\": 16, \"num_hidden_layers\": 2, "             \
+      "\"num_attention_heads\": 2, \"max_position_embeddings\": 32, \"type_vocab_size\": 2, " \
+      "\"layer_norm_eps\": 1e-12, \"vocab_size\": 50}"
+#define SMALL_BERT TINY_BERT("BertForSequenceClassification")
+#define BARE_BERT  TINY_BERT("BertModel")
+
 /* A new directory with this config.json; remove it with remove_model. */
 static inline const char *create_model(const char *config_json, char dir[64]) {
   char path[96];

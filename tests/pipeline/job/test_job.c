@@ -296,19 +296,36 @@ static void test_reference_names_every_key(void **state) {
   assert_contains(text, "| `decompose.dtype` | float32, float16, bfloat16 or model | `float32` |");
 }
 
-static void test_example_job(void **state) {
+/* Parse a job of the folder jobs. */
+static void load_example(const char *name, lrp_job *job) {
   static char text[10000];
-  FILE *f = fopen(LRP_JOBS "/llama2-7b.yaml", "r");
-  lrp_job job;
-  size_t n;
-  (void)state;
+  char path[1024];
+  snprintf(path, sizeof path, "%s/%s", LRP_JOBS, name);
+  FILE *f = fopen(path, "r");
   assert_non_null(f);
-  n = fread(text, 1, sizeof text - 1, f);
+  const size_t n = fread(text, 1, sizeof text - 1, f);
   fclose(f);
   text[n] = '\0';
-  assert_ok(text, &job);
+  assert_ok(text, job);
+}
+
+static void test_example_jobs(void **state) {
+  lrp_job job;
+  (void)state;
+  load_example("llama2-7b.yaml", &job);
   assert_int_equal(job.n_configurations, 3);
   assert_string_equal(job.configurations[1].name, "r9");
+  lrp_job_free(&job);
+
+  load_example("bert-sweep.yaml", &job);
+  assert_int_equal(job.n_configurations, 1 + 7 * 4); /* all tensors and each of six, four ranks */
+  for (int c = 1; c < job.n_configurations; c++) {
+    static const int ranks[] = {1, 4, 16, 64};
+    assert_true(job.configurations[c].all_layers);
+    assert_int_equal(job.configurations[c].ranks[0], ranks[(c - 1) % 4]);
+    assert_int_equal(job.configurations[c].n_tensors, c <= 4 ? 0 : 1);
+  }
+  assert_string_equal(job.configurations[20].tensors[0], "attention.output");
   lrp_job_free(&job);
 }
 
@@ -382,7 +399,7 @@ int main(void) {
       cmocka_unit_test(test_override_errors),
       cmocka_unit_test(test_unknown_variable_warns),
       cmocka_unit_test(test_reference_names_every_key),
-      cmocka_unit_test(test_example_job),
+      cmocka_unit_test(test_example_jobs),
       cmocka_unit_test(test_byte_order_mark_and_line_ends),
       cmocka_unit_test(test_is_name),
       cmocka_unit_test(test_command_line_layers),

@@ -56,6 +56,39 @@ static void test_space_of_a_configuration(void **state) {
   remove_model(dir);
 }
 
+/* The uncased models of the paper: parameters, space, reductions. */
+static void test_space_of_bert(void **state) {
+  char dir[64];
+  (void)state;
+  lrp_options o = {.operand = create_model(BERT_BASE, dir), .layers = "all", .rank = 1};
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\narchitecture             BertForMaskedLM\n");
+  assert_contains(text, "\nparameters               109514298\n");
+  assert_contains(text, "\ndesign_space             2^18 (layers x tensors masks: 2^12 * 2^6)\n");
+  assert_contains(text, " query 768x768 break_even_rank 318\n");
+  assert_contains(text, " attention.output 768x768 ");
+  assert_contains(text, " intermediate 3072x768 break_even_rank 538\n");
+  assert_contains(text, " output 768x3072 ");
+  /* per layer 4 (768 + 768 + 1) + 2 (768 + 3072 + 1) instead of 4 768^2 + 2 768 3072 */
+  assert_contains(text, "\nconfiguration_parameters 24745602\n");
+  assert_contains(text, "\nreduction_percent        77.4042");
+  o.layers = "3:11:4"; /* three layers: 3 (768 + 768 + 1) 5 + 25 each */
+  o.tensors = "query,key,value";
+  o.rank = 5;
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\nunits                    9\n");
+  assert_contains(text, "\nconfiguration_parameters 104275227\n");
+  remove_model(dir);
+
+  o = (lrp_options){
+      .operand = create_model(BERT_LARGE, dir), .layers = "0", .rank = 64, .method = "svd"};
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\nparameters               335174458\n");
+  assert_contains(text, "\ndesign_space             2^30 (layers x tensors masks: 2^24 * 2^6)\n");
+  assert_contains(text, "\nconfiguration_parameters 323771194\n");
+  remove_model(dir);
+}
+
 static void test_space_errors(void **state) {
   char dir[64];
   (void)state;
@@ -108,6 +141,42 @@ static void test_plan(void **state) {
   remove_model(dir);
 }
 
+/* The message lists the tasks that the model has a head for. */
+static void test_plan_refuses_tasks(void **state) {
+  static const struct {
+    const char *model, *set, *message;
+  } cases[] = {
+      {SMALL_BERT, "evaluate.tasks=[sst2, squad]",
+       "evaluate.tasks: squad: a model of class BertForSequenceClassification of 2 labels has no "
+       "head "
+       "for it; tasks that it can do: sst2, mrpc, cola, rte"},
+      {SMALL_BERT, "evaluate.tasks=[mmlu]", "evaluate.tasks: mmlu: a model of class BertFor"},
+      {BERT_BASE, "evaluate.tasks=[sst2]",
+       "evaluate.tasks: sst2: a model of class BertForMaskedLM has no head for it; tasks that it "
+       "can "
+       "do: pseudo_perplexity"},
+      {SMALL_LLAMA, "evaluate.tasks=[arc_easy, cola]",
+       "evaluate.tasks: cola: a model of class LlamaForCausalLM has no head for it; tasks that it "
+       "can "
+       "do: arc_easy, "},
+      {BARE_BERT, "evaluate.tasks=[pseudo_perplexity]",
+       "evaluate.tasks: pseudo_perplexity: a model of class BertModel has no head for it; tasks "
+       "that "
+       "it can do: none"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char dir[64], path[96], set0[80];
+    char *set[] = {set0, "configurations=[{name: dense}]"};
+    snprintf(set0, sizeof set0, "%s", cases[i].set);
+    create_model(cases[i].model, dir);
+    lrp_options o = {.operand = create_job(dir, path), .ranks = 1, .set = set, .n_set = 2};
+    assert_message(run_captured(lrp_show_plan, &o), cases[i].message);
+    unlink(path);
+    remove_model(dir);
+  }
+}
+
 static void test_plan_takes_set(void **state) {
   char dir[64], path[96];
   char *set[] = {"configurations=[{name: dense}]"};
@@ -137,9 +206,14 @@ static void test_plan_errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_space_of_a_model), cmocka_unit_test(test_space_of_a_configuration),
-      cmocka_unit_test(test_space_errors),     cmocka_unit_test(test_plan),
-      cmocka_unit_test(test_plan_takes_set),   cmocka_unit_test(test_plan_errors),
+      cmocka_unit_test(test_space_of_a_model),
+      cmocka_unit_test(test_space_of_a_configuration),
+      cmocka_unit_test(test_space_of_bert),
+      cmocka_unit_test(test_space_errors),
+      cmocka_unit_test(test_plan),
+      cmocka_unit_test(test_plan_refuses_tasks),
+      cmocka_unit_test(test_plan_takes_set),
+      cmocka_unit_test(test_plan_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,8 +46,8 @@ static inline const lrp_task_kind *put_rows(const char *name, const char *rows) 
 }
 
 /* Load a task alone. */
-static lrp_status load_task(const lrp_task_kind *kind, int64_t limit, int64_t max_length,
-                            lrp_task *task) {
+static inline lrp_status load_task(const lrp_task_kind *kind, int64_t limit, int64_t max_length,
+                                   lrp_task *task) {
   const lrp_task_source source = {.dir = task_dir, .limit = limit, .max_length = max_length};
   return lrp_task_load(kind, &source, NULL, 0, task);
 }

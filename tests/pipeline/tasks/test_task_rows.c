@@ -247,7 +247,7 @@ static void test_groups(void **state) {
   (void)state;
 
   assert_int_equal(n_groups, 5);
-  assert_int_equal(n_kinds, 13 + 57);
+  assert_int_equal(n_kinds, 13 + 6 + 57);
   assert_int_equal(n_names, n_groups + n_kinds);
   for (int g = 0; g < n_groups; g++) {
     int members = 0;

@@ -197,6 +197,7 @@ static void test_all_rows(void **state) {
 
   for (int i = 0; i < n; i++) {
     lrp_task task;
+    if (lrp_output_is_encoders(kinds[i].output)) continue; /* another tokenizer */
     const lrp_status st = lrp_task_load(&kinds[i], &source, &first, first.kind != NULL, &task);
     if (st != LRP_OK) fail_msg("%s", lrp_failure_message(st));
     assert_int_equal(task.n_docs, task.available);
