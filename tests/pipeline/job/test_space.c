@@ -123,7 +123,7 @@ static void test_plan(void **state) {
   char dir[64], path[96];
   (void)state;
   create_model(SMALL_LLAMA, dir);
-  lrp_options o = {.operand = create_job(dir, path), .ranks = 4};
+  lrp_options o = {.operand = create_job(dir, path), .ranks = 4, .nodes = 1};
   assert_int_equal(run_captured(lrp_show_plan, &o), LRP_OK);
   assert_contains(text, "LlamaForCausalLM, 3 layers x 7 tensors");
   assert_contains(text, "assumed: the weights are not there yet");
@@ -170,7 +170,8 @@ static void test_plan_refuses_tasks(void **state) {
     char *set[] = {set0, "configurations=[{name: dense}]"};
     snprintf(set0, sizeof set0, "%s", cases[i].set);
     create_model(cases[i].model, dir);
-    lrp_options o = {.operand = create_job(dir, path), .ranks = 1, .set = set, .n_set = 2};
+    lrp_options o = {
+        .operand = create_job(dir, path), .ranks = 1, .nodes = 1, .set = set, .n_set = 2};
     assert_message(run_captured(lrp_show_plan, &o), cases[i].message);
     unlink(path);
     remove_model(dir);
@@ -182,7 +183,8 @@ static void test_plan_takes_set(void **state) {
   char *set[] = {"configurations=[{name: dense}]"};
   (void)state;
   create_model(SMALL_LLAMA, dir);
-  lrp_options o = {.operand = create_job(dir, path), .ranks = 1, .set = set, .n_set = 1};
+  lrp_options o = {
+      .operand = create_job(dir, path), .ranks = 1, .nodes = 1, .set = set, .n_set = 1};
   assert_int_equal(run_captured(lrp_show_plan, &o), LRP_OK);
   assert_contains(text, "units           0\n");
   assert_contains(text, "balance       1.000");
@@ -195,7 +197,8 @@ static void test_plan_errors(void **state) {
   char *set[] = {"model=/nonexistent/model"};
   (void)state;
   create_model(SMALL_LLAMA, dir);
-  lrp_options o = {.operand = create_job(dir, path), .ranks = 1, .set = set, .n_set = 1};
+  lrp_options o = {
+      .operand = create_job(dir, path), .ranks = 1, .nodes = 1, .set = set, .n_set = 1};
   assert_int_equal(run_captured(lrp_show_plan, &o), LRP_ERR_ABSENT);
   unlink(path);
   assert_int_equal(run_captured(lrp_show_plan, &o), LRP_ERR_ABSENT);
