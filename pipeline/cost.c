@@ -166,10 +166,13 @@ double lrp_cost_bytes(const lrp_cost_task *t) {
   return method_bytes(t) + triplets + factors;
 }
 
-/* Its part of W, of W V, of the Gram matrix, of the vectors and of the eigensolver's work space. */
+/* A part of W beside Gram matrix, vectors and the eigensolver's work space, or beside vectors and
+ * W V; and process rank 0 collects the triplets. See kernels/linalg/grid_svd.h. */
 double lrp_cost_grid_bytes(const lrp_cost_task *t, int size) {
-  const double k = short_side(t);
-  return 8.0 * (2.0 * (double)t->m * (double)t->n + 5.0 * k * k) / size;
+  const double m = (double)t->m, n = (double)t->n, k = short_side(t), r = t->rank;
+  const double element = k > LRP_EXACT_SIDE ? 4.0 : 8.0, panel = 64 << 20;
+  const double beside = larger(4.0 * k * k, k * k + (m > n ? m : n) * r);
+  return element * (m * n + beside) / size + 4.0 * (m + n) * r + panel;
 }
 
 double lrp_cost_stored_bytes(const lrp_cost_task *t) {

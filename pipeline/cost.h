@@ -72,7 +72,8 @@ double lrp_cost_seconds(const lrp_cost *cost, const lrp_cost_task *task);
 /** Bytes that one process rank needs at once, besides the mapped weights. Local. */
 double lrp_cost_bytes(const lrp_cost_task *task);
 
-/** The same of each process rank where size of them share the task by ScaLAPACK. Local. */
+/** The same where size process ranks share the task by ScaLAPACK, of the one that needs most: it
+ *  collects the result. Local. */
 double lrp_cost_grid_bytes(const lrp_cost_task *task, int size);
 
 /** Bytes of the factors and the spectrum as they are stored. Local. */

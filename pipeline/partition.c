@@ -95,11 +95,12 @@ typedef struct {
 static int needed(const schedule *s, const lrp_unit *u) {
   const lrp_cost_task task = {.m = u->m, .n = u->n, .rank = u->rank};
   const double by_elements = ceil((double)u->m * (double)u->n / (double)s->grid_elements);
-  const double bytes =
-      u->bytes > s->rank_bytes ? fmax(u->bytes, lrp_cost_grid_bytes(&task, 1)) : 0.0;
-  const double by_bytes = ceil(bytes / s->rank_bytes);
-  const double wanted = fmax(by_elements, by_bytes);
-  return wanted > 1.0 ? (int)fmin(wanted, s->size) : 1;
+  const double least = u->bytes > s->rank_bytes ? 2.0 : 1.0;
+  int n = (int)fmin(fmax(by_elements, least), s->size);
+  if (u->bytes > s->rank_bytes) {
+    while (n < s->size && lrp_cost_grid_bytes(&task, n) > s->rank_bytes) n++;
+  }
+  return n;
 }
 
 /* Whether a group would be faster: other methods are for matrices, or ranks, too small for one. */

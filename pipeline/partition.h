@@ -24,9 +24,9 @@ double lrp_partition_speedup(int process_ranks);
  *    tenth forward: where there are fewer units than process ranks, or a few more.
  *  The others are done by one process rank each: dealt to nodes, and within a node taken from a
  *  shared counter, after the shared ones. So are all of them where size = 1.
- *  group_size is at least what the largest unit needs, ceil(m n / grid_elements) and
- *  ceil(bytes / rank_bytes), if there are as many; more, up to LRP_PARTITION_GROUP_MAX, where that
- *  leaves a group for each. Units that are done count, too: a resumed run of equal size solves a
+ *  group_size is at least what the largest unit needs, ceil(m n / grid_elements) and so many that
+ *  lrp_cost_grid_bytes <= rank_bytes, if there are as many; more, up to LRP_PARTITION_GROUP_MAX,
+ *  where that leaves a group for each. Units that are done count, too: a resumed run of equal size solves a
  *  unit on an equal grid. */
 typedef struct {
   int group_size; /* 0: no unit needs a grid */

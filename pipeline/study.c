@@ -6,6 +6,7 @@
 
 #include "io/base/file.h"
 #include "io/base/json_memory.h"
+#include "io/tokenizer/beside.h"
 #include "kernels/log.h"
 #include "pipeline/supported.h"
 
@@ -122,14 +123,33 @@ static lrp_status check_output(const lrp_job *job) {
                   job->output);
 }
 
+/* The files beside the tokenizer's own can change its ids, too (do_lower_case). */
+static lrp_status hash_tokenizer(lrp_study *study, const char *file) {
+  static const char *const beside[] = {"tokenizer_config.json", "special_tokens_map.json"};
+  lrp_status st = hash_file(study, file, &study->tokenizer_xxh3);
+
+  for (size_t i = 0; i < sizeof beside / sizeof *beside && st == LRP_OK; i++) {
+    char *path = lrp_path_join(study->job.model, beside[i]);
+    uint64_t xxh3 = 0;
+    int64_t size;
+    if (!path) {
+      st = LRP_ERR_MEM;
+    } else if (!lrp_beside_absent(path)) {
+      st = lrp_file_hash(path, &xxh3, &size);
+    }
+    free(path);
+    study->tokenizer_xxh3 = 31 * study->tokenizer_xxh3 + xxh3;
+  }
+  return st;
+}
+
 static lrp_status load_tokenizer(lrp_study *study) {
   const bool encoder = study->model.config.family == LRP_FAMILY_BERT;
   const lrp_status st = encoder ? lrp_wordpiece_open(study->job.model, &study->pieces)
                                 : lrp_tokenizer_open(study->job.model, &study->tokenizer);
   if (st != LRP_OK) return st;
-  return hash_file(
-      study, encoder ? lrp_wordpiece_file(study->pieces) : lrp_tokenizer_file(study->tokenizer),
-      &study->tokenizer_xxh3);
+  return hash_tokenizer(
+      study, encoder ? lrp_wordpiece_file(study->pieces) : lrp_tokenizer_file(study->tokenizer));
 }
 
 /* A tokenizer may know more tokens than the model has rows, as long as no text uses them. */
@@ -147,6 +167,18 @@ static lrp_status check_ids(const lrp_study *study, const lrp_task *task) {
     }
   }
   return LRP_OK;
+}
+
+/* The mask is in no text, but takes the place of every token. */
+static lrp_status check_mask(const lrp_study *study, const lrp_task *task) {
+  const int64_t vocab_size = lrp_config_vocab_size(&study->model.config);
+  if (task->kind->output != LRP_BLANKS || lrp_wordpiece_mask(study->pieces) < vocab_size) {
+    return LRP_OK;
+  }
+  return lrp_fail(LRP_ERR_DATA,
+                  "%s: the tokenizer gives [MASK] the token id %ld, but config.json has a "
+                  "vocab_size of %lld",
+                  study->job.model, (long)lrp_wordpiece_mask(study->pieces), (long long)vocab_size);
 }
 
 /* The second text of a pair has a type of its own, which the model must know. */
@@ -235,6 +267,7 @@ static lrp_status load_tasks(lrp_study *study) {
   }
   for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) {
     st = check_ids(study, &study->tasks[t]);
+    if (st == LRP_OK) st = check_mask(study, &study->tasks[t]);
     if (st == LRP_OK) st = check_types(study, &study->tasks[t]);
   }
   return st;
@@ -254,12 +287,17 @@ static lrp_status read_inputs(lrp_study *study) {
   return lrp_json_checked(st); /* rows and documents are built without further checks */
 }
 
-/* Seconds of the units, by the speeds that are known of this machine. Collective. */
+/* Seconds of the units, by the speeds that are known of this machine. Schedules follow from them,
+ * so all process ranks take those of the first: another processor may round them another way.
+ * Collective. */
 static lrp_status predict(lrp_study *study, const lrp_topology *topo) {
   const lrp_status st = lrp_calibration_share(topo, &study->calibration);
   if (st != LRP_OK) return st;
   lrp_plan_predict(&study->plan, &study->calibration.cost, study->job.decompose.method,
                    lrp_model_dtype(&study->model), study->store_dtype);
+  for (int i = 0; i < study->plan.n_units; i++) {
+    MPI_Bcast(&study->plan.units[i].seconds, 1, MPI_DOUBLE, 0, topo->comm);
+  }
   return LRP_OK;
 }
 

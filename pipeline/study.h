@@ -23,7 +23,7 @@ typedef struct {
   lrp_calibration calibration; /* the speeds that its predictions rest on */
   lrp_tokenizer *tokenizer;    /* owned; NULL if nothing is evaluated, or of an encoder */
   lrp_wordpiece *pieces;       /* owned; the tokenizer of an encoder, likewise */
-  uint64_t tokenizer_xxh3;     /* of its file */
+  uint64_t tokenizer_xxh3;     /* of its file and those beside it */
   lrp_task *tasks;             /* owned, n_tasks */
   int n_tasks;
   const lrp_task_group *

@@ -205,7 +205,7 @@ static lrp_status add_windows(builder *b, lrp_task *task, lrp_doc *doc) {
   if (st == LRP_OK) st = encode(b, context, 0, &b->b);
   if (st != LRP_OK) return st;
   const int64_t room = b->max_length - b->a.count - lrp_wordpiece_specials(b->tok, true);
-  if (room <= squad_stride) {
+  if (b->b.count > room && room <= squad_stride) {
     return lrp_jsonl_fail(data, doc->row,
                           "the question has %" PRId64 " tokens, inputs have %" PRId64
                           ", which leaves no more for the context than the %d that windows share; "

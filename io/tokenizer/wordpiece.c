@@ -370,7 +370,8 @@ static lrp_status assemble(const lrp_wordpiece *tok, const lrp_wordpieces *a,
 }
 
 /* Cut both to room tokens together as Hugging Face's tokenizers do: a text that is shorter than
- * half of the room keeps all its tokens; if none is, each gets half, b the odd one. */
+ * half of the room keeps all its tokens; if none is, each gets half, the longer one the odd token.
+ */
 static void cut_longest(int64_t room, share *s) {
   int64_t *shorter = s->a <= s->b ? &s->a : &s->b;
   int64_t *longer = shorter == &s->a ? &s->b : &s->a;

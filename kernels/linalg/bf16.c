@@ -177,10 +177,8 @@ LRP_BF16_TARGET void lrp_bf16_pack(uint32_t *dst, int lp, const float *x, int64_
                                    int l) {
   for (int64_t k = 0; k < n; k += 2, x += 2 * ldx, dst += lp) {
     for (int c = 0; c < lp; c += LRP_BF16_LANES) {
-      const __mmask16 mask = c + LRP_BF16_LANES <= l ? 0xffff
-                             : c < l                 ? (__mmask16)((1u << (l - c)) - 1)
-                                                     : 0;
-      const __mmask16 second = k + 1 < n ? mask : 0;
+      const __mmask16 mask = lrp_bf16_mask(l - c);
+      const __mmask16 second = lrp_bf16_mask(k + 1 < n ? l - c : 0);
       const __m512 a = _mm512_maskz_loadu_ps(mask, x + c);
       const __m512 b = _mm512_maskz_loadu_ps(second, x + ldx + c);
       _mm512_storeu_si512(dst + c, lrp_bf16_interleave(round16(a), round16(b)));
@@ -190,7 +188,7 @@ LRP_BF16_TARGET void lrp_bf16_pack(uint32_t *dst, int lp, const float *x, int64_
 
 LRP_BF16_TARGET static void round_all(uint16_t *dst, const float *src, int64_t count) {
   for (int64_t i = 0; i < count; i += 16) {
-    const __mmask16 mask = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : 0xffff;
+    const __mmask16 mask = lrp_bf16_mask(count - i);
     _mm256_mask_storeu_epi16(dst + i, mask, round16(_mm512_maskz_loadu_ps(mask, src + i)));
   }
 }

@@ -30,15 +30,12 @@ typedef struct {
 LRP_BF16_TARGET static void pack_columns(const lrp_matrix *w, int64_t row, int64_t pairs,
                                          int64_t col, uint32_t *dst) {
   __mmask16 mask[strip / lanes];
-  for (int v = 0; v < strip / lanes; v++) {
-    const int64_t left = w->cols - col - v * lanes;
-    mask[v] = left >= lanes ? 0xffff : left > 0 ? (__mmask16)((1u << left) - 1) : 0;
-  }
+  for (int v = 0; v < strip / lanes; v++) mask[v] = lrp_bf16_mask(w->cols - col - v * lanes);
   for (int64_t p = 0; p < pairs; p++, row += 2, dst += strip) {
     const unsigned char *a = (const unsigned char *)lrp_matrix_row(w, row) + 2 * col;
     for (int v = 0; v < strip / lanes; v++) {
       const __m256i even = _mm256_maskz_loadu_epi16(mask[v], a + 2 * v * lanes);
-      const __mmask16 second = row + 1 < w->rows ? mask[v] : 0;
+      const __mmask16 second = (__mmask16)(row + 1 < w->rows ? mask[v] : 0);
       const __m256i odd = _mm256_maskz_loadu_epi16(second, a + 2 * (w->ld + v * lanes));
       _mm512_storeu_si512(dst + v * lanes, lrp_bf16_interleave(even, odd));
     }

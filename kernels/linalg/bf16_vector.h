@@ -18,6 +18,12 @@ LRP_BF16_INLINE_TARGET __m512bh lrp_bf16_broadcast(uint32_t pair) {
   return (__m512bh)_mm512_set1_epi32((int)pair);
 }
 
+/** The first count of 16 lanes: none if it is negative, at most all. */
+static inline __mmask16 lrp_bf16_mask(int64_t count) {
+  const unsigned all = 0xffff;
+  return (__mmask16)(count >= 16 ? all : count > 0 ? (1u << count) - 1 : 0);
+}
+
 /** 16 pairs of elements of two rows. */
 LRP_BF16_INLINE_TARGET __m512i lrp_bf16_interleave(__m256i a, __m256i b) {
   return _mm512_or_si512(_mm512_cvtepu16_epi32(a), _mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16));

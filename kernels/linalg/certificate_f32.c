@@ -2,9 +2,9 @@
 #include <omp.h>
 #include <string.h>
 
-#include "kernels/clones.h"
 #include "kernels/linalg/certificate_parts.h"
 #include "kernels/linalg/lapack.h"
+#include "kernels/linalg/norm.h"
 #include "kernels/linalg/panel.h"
 #include "kernels/linalg/weight_product.h"
 
@@ -13,19 +13,6 @@ enum {
   deviation_rows = 1024, /* summed in float32 before the sums go on in double */
   residual_cols = 64
 };
-
-/* Several sums at once, each short. */
-LRP_VECTOR_CLONES static double sum_of_squares(const float *x, int64_t count) {
-  enum { lanes = 32 };
-  double part[lanes] = {0}, sum = 0.0;
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    for (int j = 0; j < lanes; j++) part[j] += (double)x[i + j] * (double)x[i + j];
-  }
-  for (int j = 0; j < lanes; j++) sum += part[j];
-  for (; i < count; i++) sum += (double)x[i] * (double)x[i];
-  return sum;
-}
 
 /* One panel of rows: *error2 = |W_p - u_p diag(s) vt|^2, *norm2 = |W_p|^2. */
 static void panel_error(const lrp_matrix *w, const lrp_product *p, const float *vt, int64_t first,
@@ -38,9 +25,9 @@ static void panel_error(const lrp_matrix *w, const lrp_product *p, const float *
   lrp_matrix_to_f32(panel, &of_w);
   lrp_matrix_to_f32(left, &of_u);
   for (int64_t i = 0; i < (int64_t)rows * p->rank; i++) left[i] *= (float)p->s[i % p->rank];
-  *norm2 = sum_of_squares(panel, (int64_t)rows * n);
+  *norm2 = lrp_sum_of_squares(panel, (int64_t)rows * n);
   sgemm_("N", "N", &n, &rows, &p->rank, &minus_one, vt, &n, left, &p->rank, &one, panel, &n, 1, 1);
-  *error2 = sum_of_squares(panel, (int64_t)rows * n);
+  *error2 = lrp_sum_of_squares(panel, (int64_t)rows * n);
 }
 
 /* Panels are dealt to the threads, and their sums added in order. */

@@ -23,9 +23,9 @@ enum { LRP_GRID_SIDE_MIN = 8 };
  * product of that rank, if s_1 / s_rank is at most about 50; a few larger singular values do not
  * count (see grid_outlier.h). Else the result is LRP_ERR_NUM.
  *
- *  Memory: a process rank holds its share of at most m n + 4 k^2 elements at a time, k = min(m, n),
- *  and panels of m or n by 512. Process rank 0 also has the result and, while collecting it, 64
- * MiB.
+ *  Memory: a process rank holds its share of at most m n + max(4 k^2, k^2 + max(m, n) rank)
+ *  elements at a time, k = min(m, n), and panels of m or n by 512. Process rank 0 also has the
+ *  result and, while collecting it, 64 MiB.
  *  @param[out] t  on process rank 0 of the grid, owned by the caller; zeroed elsewhere and on error
  *  @return LRP_OK; LRP_ERR_MEM; LRP_ERR_NUM, not recorded as a failure, without convergence, if
  *          single precision does not do, or if 32-bit ScaLAPACK cannot hold the matrix. The same on

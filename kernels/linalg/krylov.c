@@ -10,6 +10,9 @@
 #include "kernels/linalg/ritz.h"
 #include "kernels/linalg/weight_product.h"
 
+/* Orthogonality of a block: the space has no more, see remove_known. */
+static const double basis_enough = 1e-4;
+
 /* A space of that size costs little whatever the matrix. */
 enum { small_limit = 256 };
 
@@ -63,37 +66,33 @@ static lrp_status remove_outliers(space *x, bool of_short, int64_t rows, float *
                     ld, x->scratch);
 }
 
-/* next -= K (K^T next). */
-static lrp_status project(space *x) {
+/* next -= K (K^T next); *left = what is left of |next|^2. */
+static lrp_status project(space *x, double *left) {
   const float one = 1.0f, zero = 0.0f, minus_one = -1.0f;
   const int k = (int)x->k;
   const size_t mark = lrp_scratch_mark(x->scratch);
   lrp_status st = remove_outliers(x, true, x->k, x->next, x->block);
   float *h = lrp_scratch_take(x->scratch, &st, x->size + 1, x->block, sizeof *h);
+  *left = lrp_sum_of_squares(x->next, x->k * x->block);
   if (st == LRP_OK && x->size > 0) {
     sgemm_("N", "T", &x->size, &x->block, &k, &one, x->basis, &x->capacity, x->next, &x->block,
            &zero, h, &x->size, 1, 1);
     sgemm_("T", "N", &x->block, &k, &x->size, &minus_one, h, &x->size, x->basis, &x->capacity, &one,
            x->next, &x->block, 1, 1);
+    *left -= lrp_sum_of_squares(h, (int64_t)x->size * x->block);
   }
   lrp_scratch_release(x->scratch, mark);
   return st;
-}
-
-static double sum_of_squares(int64_t count, const float *x) {
-  double sum = 0.0;
-  for (int64_t i = 0; i < count; i++) sum += (double)x[i] * (double)x[i];
-  return sum;
 }
 
 /* Leave in next what is new: once, as the space needs no more orthogonality than bfloat16 has; once
  * more where so little is left that rounding shows. */
 static lrp_status remove_known(space *x) {
   const double little = 0.02 * 0.02;
-  const int64_t count = x->k * x->block;
-  const double before = sum_of_squares(count, x->next);
-  lrp_status st = project(x);
-  if (st == LRP_OK && sum_of_squares(count, x->next) < little * before) st = project(x);
+  const double before = lrp_sum_of_squares(x->next, x->k * x->block);
+  double left;
+  lrp_status st = project(x, &left);
+  if (st == LRP_OK && !(left > little * before)) st = project(x, &left);
   return st;
 }
 
@@ -109,21 +108,20 @@ static lrp_status add_block(space *x) {
   return st == LRP_OK ? remove_outliers(x, false, x->p, image, x->capacity) : st;
 }
 
-/* next = A^T A Omega; A Omega shows, too, how large A is, to some per cent, and whether there may
- * be outliers. Source: Hutchinson, Commun. Stat. Simul. Comput. 18 (1989), 1059-1076. */
+/* next = A^T Omega; it shows, too, how large A is, to some per cent, and whether there may be
+ * outliers. Source: Hutchinson, Commun. Stat. Simul. Comput. 18 (1989), 1059-1076. */
 static lrp_status begin(space *x, bool *suspected) {
+  const lrp_operand back = {x->a.w, !x->a.transposed};
   const size_t mark = lrp_scratch_mark(x->scratch);
   lrp_status st = LRP_OK;
-  float *omega = lrp_scratch_take(x->scratch, &st, x->k, x->block, sizeof *omega);
-  float *image = lrp_scratch_take(x->scratch, &st, x->p, x->block, sizeof *image);
+  float *omega = lrp_scratch_take(x->scratch, &st, x->p, x->block, sizeof *omega);
   if (st == LRP_OK) {
-    lrp_fill_signs(omega, x->k * x->block);
-    st = lrp_normal_product(x->a, x->block, omega, x->block, image, x->block, x->next, x->block,
-                            x->scratch);
+    lrp_fill_signs(omega, x->p * x->block);
+    st = lrp_rough_product(back, x->block, omega, x->block, x->next, x->block, x->scratch);
   }
   if (st == LRP_OK) {
-    x->energy = sum_of_squares(x->p * x->block, image) / x->block;
-    st = lrp_outliers_suspected(x->k, x->p, x->block, image, x->scratch, suspected);
+    x->energy = lrp_sum_of_squares(x->next, x->k * x->block) / x->block;
+    st = lrp_outliers_suspected(x->k, x->k, x->block, x->next, x->scratch, suspected);
   }
   lrp_scratch_release(x->scratch, mark);
   return st;
@@ -178,7 +176,7 @@ static lrp_status left_block(const space *x, const lrp_ritz *z, int cols, float 
   lrp_place(m, o, x->out.u, false, u, cols);
   sgemm_("T", "N", &z->cols, &m, &x->size, &one, z->vectors, &x->size, from, &x->capacity, &zero,
          u + o, &cols, 1, 1);
-  const lrp_status st = lrp_orthonormalize(m, cols, u, cols, x->scratch);
+  const lrp_status st = lrp_orthonormalize(m, cols, u, cols, LRP_ORTHONORMAL, x->scratch);
   return st == LRP_OK ? lrp_normalize_columns(m, cols, u, cols, x->scratch, NULL) : st;
 }
 
@@ -217,7 +215,7 @@ static lrp_status advance(space *x, int size, lrp_ritz *z) {
   while (st == LRP_OK && x->size < size) {
     st = remove_known(x);
     if (st == LRP_OK) {
-      st = lrp_orthonormalize(x->k, x->block, x->next, x->block, x->scratch);
+      st = lrp_orthonormalize(x->k, x->block, x->next, x->block, basis_enough, x->scratch);
     }
     if (st == LRP_OK) st = add_block(x);
   }
@@ -242,13 +240,14 @@ static int size_limit(const space *x) {
 /* Ten times less is missing in a space half as large again, seen on flat spectra; sooner on others.
  */
 static int next_size(const space *x, double too_much) {
-  const int more = (int)(0.5 * x->size * fmin(log10(too_much), 1.0));
+  const int more = (int)(0.55 * x->size * fmin(log10(too_much), 1.0));
   return x->size + (more > x->block ? round_up(more, x->block) : x->block);
 }
 
-/* What a few triplets miss costs little to find. */
+/* What a few triplets miss costs little to find; blocks of 16 are estimated with room to spare. */
 static double excess_for(int rank) {
-  return rank <= 8 ? LRP_KRYLOV_EXCESS / 10.0 : LRP_KRYLOV_EXCESS;
+  if (rank <= 8) return LRP_KRYLOV_EXCESS / 10.0;
+  return rank <= 32 ? LRP_KRYLOV_EXCESS * 2.0 : LRP_KRYLOV_EXCESS;
 }
 
 static lrp_status expand(space *x, int size_max, lrp_triplets *t) {

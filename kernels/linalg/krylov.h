@@ -8,7 +8,7 @@
 
 /** Leading rank triplets of w. Local, on the OpenMP threads; deterministic.
  *
- *  The space of (A^T A)^i A^T A Omega, Omega of random signs, is built with products in bfloat16:
+ *  The space of (A^T A)^i A^T Omega, Omega of random signs, is built with products in bfloat16:
  *  what rounding adds to it are further directions, and the answer is as good as the space.
  *  Rayleigh-Ritz gives U; then C = W^T U, in float32, and an SVD of C in double give s and V, so
  *  that W^T u = s v holds to rounding. The space grows until the energy that it still misses is
@@ -20,7 +20,8 @@
  *  Source: Musco & Musco, NIPS 2015; Halko, Martinsson & Tropp, SIAM Rev. 53 (2011), 217-288. */
 lrp_status lrp_krylov(const lrp_matrix *w, int rank, lrp_scratch *scratch, lrp_triplets *t);
 
-/** Relative excess of the error over the optimum that is aimed at; a tenth of it up to rank 8. */
+/** Relative excess of the error over the optimum that is aimed at; a tenth of it up to rank 8,
+ * twice as much up to 32. */
 #define LRP_KRYLOV_EXCESS 1e-4
 
 #endif

@@ -4,17 +4,16 @@
 
 #include "kernels/clones.h"
 
-enum { lanes = 64, chunk = 1024 };
+enum { lanes = 32, chunk = 1024 };
 
-/* Sum of squares of at most chunk floats: short sums in float, which a vector register holds. */
-LRP_VECTOR_CLONES static double sum_chunk(const float *x, size_t count) {
-  float part[lanes] = {0};
-  double sum = 0.0;
-  size_t i = 0;
+/* Several sums at once, which vector registers hold. */
+LRP_VECTOR_CLONES double lrp_sum_of_squares(const float *x, int64_t count) {
+  double part[lanes] = {0}, sum = 0.0;
+  int64_t i = 0;
   for (; i + lanes <= count; i += lanes) {
-    for (size_t j = 0; j < lanes; j++) part[j] += x[i + j] * x[i + j];
+    for (int j = 0; j < lanes; j++) part[j] += (double)x[i + j] * (double)x[i + j];
   }
-  for (size_t j = 0; j < lanes; j++) sum += (double)part[j];
+  for (int j = 0; j < lanes; j++) sum += part[j];
   for (; i < count; i++) sum += (double)x[i] * (double)x[i];
   return sum;
 }
@@ -27,7 +26,7 @@ static double sum_row(const lrp_matrix *w, int64_t i) {
   for (size_t j = 0; j < n; j += chunk) {
     const size_t count = n - j < chunk ? n - j : chunk;
     lrp_to_f32(x, row + j * lrp_dtype_size(w->dtype), w->dtype, count);
-    sum += sum_chunk(x, count);
+    sum += lrp_sum_of_squares(x, (int64_t)count);
   }
   return sum;
 }

@@ -10,4 +10,7 @@
  *  OpenMP threads; the same bits whatever their number. @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_squared_norm(const lrp_matrix *w, double *sum);
 
+/** x_1^2 + .. + x_count^2 in double. Local, one thread. */
+double lrp_sum_of_squares(const float *x, int64_t count);
+
 #endif

@@ -12,9 +12,6 @@ enum {
   tile = 32 /* columns of a block */
 };
 
-/* Nothing is gained by another pass where rounding has left less than this. */
-static const double orthogonal_enough = 2e-6;
-
 /* BLAS on one thread while work, in multiply-adds, is less than it costs to wake the others.
  * Returns the number of threads to go back to. */
 static int quiet_threads(double work) {
@@ -90,7 +87,8 @@ static double condition(int l, const double *g) {
   return most / least;
 }
 
-lrp_status lrp_orthonormalize(int64_t n, int l, float *x, int64_t ldx, lrp_scratch *scratch) {
+lrp_status lrp_orthonormalize(int64_t n, int l, float *x, int64_t ldx, double enough,
+                              lrp_scratch *scratch) {
   const size_t mark = lrp_scratch_mark(scratch);
   lrp_status st = LRP_OK;
   bool done = false;
@@ -103,7 +101,7 @@ lrp_status lrp_orthonormalize(int64_t n, int l, float *x, int64_t ldx, lrp_scrat
     if (st == LRP_OK && (pass == passes_max || !factor(n, l, g, copy))) st = LRP_ERR_NUM;
     if (st != LRP_OK) break;
     divide(n, l, x, ldx, g, g32);
-    done = condition(l, g) * (double)FLT_EPSILON < orthogonal_enough;
+    done = condition(l, g) * (double)FLT_EPSILON <= enough;
   }
   lrp_scratch_release(scratch, mark);
   return st;

@@ -19,11 +19,16 @@ lrp_status lrp_gram_f64(int64_t n, int l, const float *x, int64_t ldx, double *g
 lrp_status lrp_eigen_f64(int n, double *g, double *w, lrp_scratch *scratch);
 
 /** X (n x l, leading dimension ldx) = Q R: Q replaces X. As many passes of Cholesky QR as it takes,
- *  with sums in double and a shift where it must be: |Q^T Q - I| is some 1e-6 whatever X was.
- *  Directions that X has only by rounding come out arbitrary.
+ *  with sums in double and a shift where it must be: |Q^T Q - I| is what was asked for whatever X
+ * was. Directions that X has only by rounding come out arbitrary.
+ *  @param enough  |Q^T Q - I| at which no further pass is worth while; not below 2e-6
  *  @return LRP_OK; LRP_ERR_MEM; LRP_ERR_NUM, not recorded, if X has fewer than l directions
  *  Source: Fukaya et al., SIAM J. Sci. Comput. 42 (2020), A477-A503. */
-lrp_status lrp_orthonormalize(int64_t n, int l, float *x, int64_t ldx, lrp_scratch *scratch);
+lrp_status lrp_orthonormalize(int64_t n, int l, float *x, int64_t ldx, double enough,
+                              lrp_scratch *scratch);
+
+/** What float32 can do. */
+#define LRP_ORTHONORMAL 2e-6
 
 /** X = Q R of columns that are nearly orthonormal already: one pass in float32, fast for thousands
  *  of columns. Only Q is kept, in place of X.

@@ -101,9 +101,9 @@ static double distance_after(const lrp_triplets *t, double energy, int times) {
 /* One step: y = A x, orthonormal, and x = A^T y. */
 static lrp_status step(const lrp_matrix *w, int cols, float *x, float *y, lrp_scratch *scratch) {
   const lrp_operand a = {w, false}, back = {w, true};
-  lrp_status st = lrp_orthonormalize(w->cols, cols, x, cols, scratch);
+  lrp_status st = lrp_orthonormalize(w->cols, cols, x, cols, LRP_ORTHONORMAL, scratch);
   if (st == LRP_OK) st = lrp_split_product(a, cols, x, cols, y, cols, scratch);
-  if (st == LRP_OK) st = lrp_orthonormalize(w->rows, cols, y, cols, scratch);
+  if (st == LRP_OK) st = lrp_orthonormalize(w->rows, cols, y, cols, LRP_ORTHONORMAL, scratch);
   if (st == LRP_OK) st = lrp_normalize_columns(w->rows, cols, y, cols, scratch, NULL);
   return st == LRP_OK ? lrp_split_product(back, cols, y, cols, x, cols, scratch) : st;
 }

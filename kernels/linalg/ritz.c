@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "kernels/linalg/eigh.h"
@@ -95,26 +96,38 @@ static void reverse_columns(int n, int rank, const double *g, double *p, float *
   }
 }
 
-/* t->vt = diag(1/s) P^T C^T in double, by columns of t->vt that fit the chunk. */
-static lrp_status right_factor(int cols, const float *c, const double *p, lrp_triplets *t,
-                               lrp_scratch *scratch) {
-  enum { chunk = 512 };
+/* Columns [first, first + rows) of t->vt = diag(1/s) P^T C^T in double. */
+static void right_columns(int cols, const float *c, const double *p, int64_t first, int rows,
+                          double *wide, double *product, lrp_triplets *t) {
   const double one = 1.0, zero = 0.0;
-  lrp_status st = LRP_OK;
-  double *wide = lrp_scratch_take(scratch, &st, chunk, cols, sizeof *wide);
-  double *product = lrp_scratch_take(scratch, &st, chunk, t->rank, sizeof *product);
-  for (int64_t first = 0; st == LRP_OK && first < t->n; first += chunk) {
-    const int rows = t->n - first < chunk ? (int)(t->n - first) : chunk;
-    for (int64_t i = 0; i < (int64_t)rows * cols; i++) wide[i] = c[first * cols + i];
-    dgemm_("T", "N", &rows, &t->rank, &cols, &one, wide, &cols, p, &cols, &zero, product, &rows, 1,
-           1);
-    for (int64_t j = 0; j < t->rank; j++) {
-      for (int64_t i = 0; i < rows; i++) {
-        t->vt[j * t->n + first + i] = (float)(product[j * rows + i] / t->s[j]);
-      }
+  for (int64_t i = 0; i < (int64_t)rows * cols; i++) wide[i] = (double)c[first * cols + i];
+  dgemm_("T", "N", &rows, &t->rank, &cols, &one, wide, &cols, p, &cols, &zero, product, &rows, 1,
+         1);
+  for (int64_t j = 0; j < t->rank; j++) {
+    const double scale = 1.0 / t->s[j];
+    for (int64_t i = 0; i < rows; i++) {
+      t->vt[j * t->n + first + i] = (float)(product[j * rows + i] * scale);
     }
   }
-  return st;
+}
+
+/* Each thread does some of the columns. */
+static lrp_status right_factor(int cols, const float *c, const double *p, lrp_triplets *t,
+                               lrp_scratch *scratch) {
+  enum { chunk = 256 };
+  const int64_t threads = omp_get_max_threads();
+  const int64_t wide_size = (int64_t)chunk * cols, product_size = (int64_t)chunk * t->rank;
+  lrp_status st = LRP_OK;
+  double *wide = lrp_scratch_take(scratch, &st, threads, wide_size, sizeof *wide);
+  double *product = lrp_scratch_take(scratch, &st, threads, product_size, sizeof *product);
+  if (st != LRP_OK) return st;
+#pragma omp parallel for schedule(static) num_threads((int)threads)
+  for (int64_t first = 0; first < t->n; first += chunk) {
+    const int64_t me = omp_get_thread_num(), rest = t->n - first;
+    right_columns(cols, c, p, first, (int)(rest < chunk ? rest : chunk), wide + me * wide_size,
+                  product + me * product_size, t);
+  }
+  return LRP_OK;
 }
 
 lrp_status lrp_ritz_finish(int cols, const float *u, const float *c, lrp_triplets *t,

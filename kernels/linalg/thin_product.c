@@ -105,13 +105,13 @@ static void multiply_block(const block *b, int l) {
     const int left = (l - c + lanes - 1) / lanes;
     const int vectors = left < max_vectors ? left : max_vectors;
     const int columns = l - c - (vectors - 1) * lanes; /* of the last vector */
-    strip[vectors - 1](b, c, columns < lanes ? (__mmask16)((1u << columns) - 1) : 0xffff);
+    strip[vectors - 1](b, c, (__mmask16)(columns < lanes ? (1u << columns) - 1 : 0xffffu));
   }
 }
 
 TARGET static void widen_bf16(float *dst, const unsigned char *src, int64_t count) {
   for (int64_t j = 0; j < count; j += lanes) {
-    const __mmask16 mask = count - j < lanes ? (__mmask16)((1u << (count - j)) - 1) : 0xffff;
+    const __mmask16 mask = (__mmask16)(count - j < lanes ? (1u << (count - j)) - 1 : 0xffffu);
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, src + 2 * j));
     _mm512_storeu_si512(dst + j,
                         _mm512_slli_epi32(wide, 16)); /* a row has room for whole vectors */

@@ -85,6 +85,12 @@ lrp_status lrp_split_product(lrp_operand a, int l, const float *x, int64_t ldx, 
   return st;
 }
 
+lrp_status lrp_rough_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
+                             int64_t ldy, lrp_scratch *scratch) {
+  return (lrp_bf16_available() ? lrp_bf16_half_product : lrp_weight_product)(a, l, x, ldx, y, ldy,
+                                                                             scratch);
+}
+
 lrp_status lrp_f32_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
                                   int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch) {
   const lrp_operand back = {a.w, !a.transposed};

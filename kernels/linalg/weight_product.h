@@ -46,6 +46,10 @@ lrp_status lrp_weight_product(lrp_operand a, int l, const float *x, int64_t ldx,
 lrp_status lrp_split_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
                              int64_t ldy, lrp_scratch *scratch);
 
+/** y = A x as good as lrp_normal_product's t. @return LRP_OK, LRP_ERR_MEM */
+lrp_status lrp_rough_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
+                             int64_t ldy, lrp_scratch *scratch);
+
 /** As lrp_normal_product(), in float32 even where the processor multiplies bfloat16. */
 lrp_status lrp_f32_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
                                   int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch);

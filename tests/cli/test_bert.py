@@ -276,6 +276,30 @@ class Heads(lrp.Case):
         self.assertIn("evaluate.max_length: 385", result.stderr)
         self.assertIn("384 positions", result.stderr)
 
+    def test_mask_beyond_the_vocabulary(self):
+        """No text has that id: the mask is put in later."""
+        self.models["mask"] = model = with_head(self.model, self.path("mask"), "BertForMaskedLM")
+        pieces = lrp.read(model, "vocab.txt").splitlines()
+        pieces[pieces.index("[MASK]")] = "[unused]"
+        pieces += [f"[unused{i}]" for i in range(len(pieces), 400)] + ["[MASK]"]
+        with open(os.path.join(model, "vocab.txt"), "w", encoding="utf-8") as f:
+            f.write("\n".join(pieces) + "\n")
+        job, _ = self.head_job("mask", "refused", ["pseudo_perplexity"])
+        result = lrp.run([job], 2)
+        self.assertEqual(result.returncode, 65, result.stderr)
+        self.assertIn(f"[MASK] the token id {len(pieces) - 1}, but", result.stderr)
+
+    def test_other_rules_of_the_tokenizer(self):
+        """A run does not go on with other tokens than it began with."""
+        self.models["rules"] = model = with_head(self.model, self.path("rules"),
+                                                 "BertForSequenceClassification")
+        job, _ = self.head_job("rules", "out", ["sst2"])
+        self.complete(job)
+        lrp.write_job(os.path.join(model, "tokenizer_config.json"), {"do_lower_case": False})
+        result = lrp.run([job])
+        self.assertEqual(result.returncode, 65, result.stderr)
+        self.assertIn("its tokenizer is not the one", result.stderr)
+
     def test_labels_in_another_order(self):
         """Names of the labels in config.json say which output is which."""
         job, out = self.head_job("BertForSequenceClassification", "plain", ["sst2"])

@@ -380,7 +380,14 @@ static void test_oracle(void **state) {
   assert_all_ranks(agrees_with_oracle(61, 150, 20));
 }
 
-/* The last process rank cannot get memory: all return, with its failure. */
+/* The last process rank cannot get memory: all return, with its failure. A sanitizer cannot go on
+ * without memory. */
+#ifdef __SANITIZE_ADDRESS__
+static void test_failing_rank(void **state) {
+  (void)state;
+  skip();
+}
+#else
 static void test_failing_rank(void **state) {
   enum { side = 2000 };
   float *x = calloc(side * side, sizeof *x);
@@ -394,7 +401,6 @@ static void test_failing_rank(void **state) {
 
   assert_all_ranks(x != NULL && getrlimit(RLIMIT_DATA, &old) == 0);
   low = (struct rlimit){.rlim_cur = 1 << 20, .rlim_max = old.rlim_max};
-#ifndef __SANITIZE_ADDRESS__
   if (last) setrlimit(RLIMIT_DATA, &low);
   const lrp_status st =
       grid.comm == MPI_COMM_NULL ? LRP_ERR_MEM : lrp_grid_svd(&w, 10, LRP_DOUBLE, &grid, &t);
@@ -403,10 +409,10 @@ static void test_failing_rank(void **state) {
   assert_all_ranks(!last || lrp_failure_message(LRP_ERR_MEM));
   assert_all_ranks(grid.comm == MPI_COMM_NULL || !t.u);
   lrp_failure_clear();
-#endif
   lrp_grid_free(&grid);
   free(x);
 }
+#endif
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {

@@ -67,6 +67,21 @@ static void test_stored_bytes(void **state) {
   assert_near(lrp_cost_stored_bytes(&task), 2.0 * 3 * 12 + 4.0 * 3 + 8.0 * 5);
 }
 
+/* Shares of W and 4 k^2 in float32, or double for small sides, or of W V where that is more; and the
+ * triplets with 64 MiB to collect them. */
+static void test_grid_bytes(void **state) {
+  const lrp_cost_task square = make_task(4096, 4096, 2048), small = make_task(1024, 2000, 8);
+  const lrp_cost_task tall = make_task(20000, 2000, 2000);
+  const double panel = 67108864.0;
+  (void)state;
+  assert_near(lrp_cost_grid_bytes(&square, 2),
+              4.0 * 5.0 * 4096 * 4096 / 2 + 4.0 * 8192 * 2048 + panel);
+  assert_near(lrp_cost_grid_bytes(&small, 4),
+              8.0 * (1024.0 * 2000 + 4.0 * 1024 * 1024) / 4 + 4.0 * 3024 * 8 + panel);
+  assert_near(lrp_cost_grid_bytes(&tall, 4),
+              4.0 * (2.0 * 20000 * 2000 + 2000.0 * 2000) / 4 + 4.0 * 22000 * 2000 + panel);
+}
+
 /* The geometric mean at the geometric middle; constant beyond the ends. */
 static void test_speed_between_sizes(void **state) {
   const int small = lrp_cost_size(LRP_COST_EIGEN, 0), large = lrp_cost_size(LRP_COST_EIGEN, 1);
@@ -221,6 +236,7 @@ int main(void) {
       cmocka_unit_test(test_stages_of_methods),
       cmocka_unit_test(test_types),
       cmocka_unit_test(test_stored_bytes),
+      cmocka_unit_test(test_grid_bytes),
       cmocka_unit_test(test_speed_between_sizes),
       cmocka_unit_test(test_speed_of_krylov),
       cmocka_unit_test(test_seconds),

@@ -209,8 +209,15 @@ static void test_memory(void **state) {
   assert_int_equal(lrp_partition_create(&plan, NULL, 1 << 30, 1.9e9, 4, (int[]){4}, 1, &p), 0);
   assert_true(p.group_size >= 2 && p.owner[5] >= 0 && n_shared(&p, 16) == 1);
   lrp_partition_free(&p);
-  assert_int_equal(lrp_partition_create(&plan, NULL, 1 << 30, 0.7e9, 4, (int[]){4}, 1, &p), 0);
+  const lrp_cost_task task = {.m = 4096, .n = 4096, .rank = 2048};
+  const double enough = lrp_cost_grid_bytes(&task, 3);
+  assert_int_equal(lrp_partition_create(&plan, NULL, 1 << 30, enough, 4, (int[]){4}, 1, &p), 0);
   assert_int_equal(p.group_size, 3);
+  assert_int_equal(n_shared(&p, 16), 16);
+  lrp_partition_free(&p);
+  /* The result alone is too much: all that there are. */
+  assert_int_equal(lrp_partition_create(&plan, NULL, 1 << 30, 1e8, 4, (int[]){4}, 1, &p), 0);
+  assert_int_equal(p.group_size, 4);
   assert_int_equal(n_shared(&p, 16), 16);
   lrp_partition_free(&p);
 }

@@ -247,8 +247,13 @@ static void test_windows(void **state) {
   assert_int_equal(second->input, LRP_SPAN_VALUES);
   assert_null(t.requests[1].tokens);
   lrp_task_free(&t);
-  assert_refused("squad", squad_row(3), 128 + 5, LRP_ERR_DATA, "the question has 2 tokens");
-  load_ok("squad", squad_row(3), 128 + 6, &t);
+  assert_refused("squad", squad_row(129), 128 + 5, LRP_ERR_DATA, "the question has 2 tokens");
+  assert_refused("squad", squad_row(3), 4, LRP_ERR_DATA, "the question has 2 tokens");
+  load_ok("squad", squad_row(129), 128 + 6, &t);
+  assert_int_equal(t.n_requests, LRP_SPAN_VALUES);
+  lrp_task_free(&t);
+  load_ok("squad", squad_row(3), 3 + 5, &t); /* one window shares nothing */
+  assert_int_equal(t.n_requests, LRP_SPAN_VALUES);
   lrp_task_free(&t);
 }
 
