@@ -22,9 +22,12 @@ static lrp_status fail_expected(const lrp_json_file *file, const char *what, con
 
 /* ---- The model ------------------------------------------------------------------------------- */
 
-static lrp_status check_type(const lrp_json_file *file, lrp_json_slice type) {
+/* Files of tokenizers before 0.9, bert-base-uncased's among them, do not name the type; only
+ * WordPiece limits words. */
+static lrp_status check_type(const lrp_json_file *file, const model_members *m) {
   lrp_json_slice name;
-  const lrp_status st = lrp_json_string(file, type, "model.type", &name);
+  if (lrp_json_is_null(m->type) && !lrp_json_is_null(m->max_input_chars_per_word)) return LRP_OK;
+  const lrp_status st = lrp_json_string(file, m->type, "model.type", &name);
   if (st != LRP_OK || lrp_json_is(name, "WordPiece")) return st;
   return lrp_fail(LRP_ERR_DATA, "%s: the model %.*s is not BERT's: expected WordPiece", file->name,
                   (int)(name.length < 100 ? name.length : 100), name.text);
@@ -54,7 +57,7 @@ static lrp_status read_model(const lrp_json_file *file, lrp_json_slice object,
   memset(&m, 0, sizeof m);
   lrp_status st =
       lrp_json_collect(file, object, "model", members, sizeof members / sizeof *members);
-  if (st == LRP_OK) st = check_type(file, m.type);
+  if (st == LRP_OK) st = check_type(file, &m);
   if (st == LRP_OK) st = read_prefix(file, m.continuing_subword_prefix, r);
   if (st == LRP_OK && !lrp_json_is_null(m.max_input_chars_per_word)) {
     st = lrp_json_integer(file, m.max_input_chars_per_word, max_name, &r->max_characters);

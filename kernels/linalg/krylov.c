@@ -16,6 +16,10 @@ static const double basis_enough = 1e-4;
 /* A space of that size costs little whatever the matrix. */
 enum { small_limit = 256 };
 
+/* Part of the energy that must be left: where there is less, what bfloat16 rounds in the space is no
+ * longer small against the best error. */
+static const double rest_min = 1e-5;
+
 /* A space under way. A is the tall one of W and W^T: p x k with p >= k. */
 typedef struct {
   lrp_operand a;
@@ -162,9 +166,9 @@ static lrp_status estimate_missing(space *x, const lrp_ritz *z, double *missing)
     kept += z->theta[i];
   }
   if (!x->energy_is_exact && kept > 0.5 * x->energy) st = measure_energy(x);
-  const double rest = fmax(x->energy - kept, 1e-7 * x->energy); /* both are rounded */
+  const double rest = x->energy - kept;
   *missing = fmin(to_edge, from_middle * to_middle) / (2.0 * rest);
-  return st;
+  return st == LRP_OK && !(rest > rest_min * x->energy) ? LRP_ERR_NUM : st;
 }
 
 /* The left factor's space, m x cols, orthonormal: the outliers', then A X for a tall W, K X for a

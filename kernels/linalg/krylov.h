@@ -15,8 +15,8 @@
  *  estimated, from residuals and gaps, to raise the error by no more than LRP_KRYLOV_EXCESS times
  *  the best one.
  *  @param[out] t  owned by the caller; zeroed on error. s beyond rank is NaN
- *  @return LRP_OK; LRP_ERR_MEM; LRP_ERR_NUM, not recorded: w has fewer than rank directions, or the
- *          space grew beyond what another method costs
+ *  @return LRP_OK; LRP_ERR_MEM; LRP_ERR_NUM, not recorded: w has fewer than rank directions, or
+ *          hardly more; or the space grew beyond what another method costs
  *  Source: Musco & Musco, NIPS 2015; Halko, Martinsson & Tropp, SIAM Rev. 53 (2011), 217-288. */
 lrp_status lrp_krylov(const lrp_matrix *w, int rank, lrp_scratch *scratch, lrp_triplets *t);
 

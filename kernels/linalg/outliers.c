@@ -1,11 +1,12 @@
 #include "kernels/linalg/outliers.h"
 
 #include <math.h>
+#include <omp.h>
+#include <string.h>
 
 #include "kernels/clones.h"
 #include "kernels/linalg/lapack.h"
 #include "kernels/linalg/ortho.h"
-#include "kernels/linalg/panel.h"
 #include "kernels/linalg/ritz.h"
 #include "kernels/linalg/weight_product.h"
 
@@ -15,7 +16,6 @@ static const double right_enough = 1e-7;
 
 enum {
   probe_last = 256, /* vectors iterated on, at most */
-  refine_cols = 256,
   iterations_max = 8
 };
 
@@ -89,13 +89,13 @@ static int count_outliers(const lrp_triplets *t, double energy) {
   return count;
 }
 
-/* How far the outliers are from right after that many more iterations: the others shrink by
- * (s_last / s_i)^2 each time. */
+/* How far the outliers are from right after so many products with W or W^T: the others shrink by
+ * s_last / s_i each time. */
 static double distance_after(const lrp_triplets *t, double energy, int times) {
   const int count = count_outliers(t, energy);
   if (count == 0) return 0.0;
   const double ratio = t->s[t->rank - 1] / t->s[count - 1];
-  return pow(ratio, 2.0 * times);
+  return pow(ratio, times);
 }
 
 /* One step: y = A x, orthonormal, and x = A^T y. */
@@ -108,74 +108,70 @@ static lrp_status step(const lrp_matrix *w, int cols, float *x, float *y, lrp_sc
   return st == LRP_OK ? lrp_split_product(back, cols, y, cols, x, cols, scratch) : st;
 }
 
-/* Subspace iteration with cols vectors: once in bfloat16, then in float32 until the outliers are
- * right. */
+/* Subspace iteration with cols vectors until the outliers are right. */
 static lrp_status iterate(const lrp_matrix *w, int cols, double energy, lrp_scratch *scratch,
                           lrp_triplets *t) {
-  const lrp_operand a = {w, false};
+  const lrp_operand back = {w, true};
   double distance = 1.0;
   lrp_status st = lrp_triplets_create(t, (int)w->rows, (int)w->cols, cols);
-  float *omega = lrp_scratch_take(scratch, &st, w->cols, cols, sizeof *omega);
+  float *omega = lrp_scratch_take(scratch, &st, w->rows, cols, sizeof *omega);
   float *x = lrp_scratch_take(scratch, &st, w->cols, cols, sizeof *x);
   float *y = lrp_scratch_take(scratch, &st, w->rows, cols, sizeof *y);
   if (st == LRP_OK) {
-    lrp_fill_signs(omega, w->cols * cols);
-    st = lrp_normal_product(a, cols, omega, cols, y, cols, x, cols, scratch);
+    lrp_fill_signs(omega, w->rows * cols);
+    st = lrp_rough_product(back, cols, omega, cols, x, cols, scratch);
   }
   for (int i = 1; st == LRP_OK && distance > right_enough && i <= iterations_max; i++) {
     st = step(w, cols, x, y, scratch);
     if (st == LRP_OK) st = lrp_ritz_finish(cols, y, x, t, scratch);
-    if (st == LRP_OK) distance = distance_after(t, energy, i + 1);
+    if (st == LRP_OK) distance = distance_after(t, energy, 2 * i + 1);
   }
   return st;
 }
 
-/* c (rank x cols) = u^T w in double for a panel of columns of w. */
-LRP_VECTOR_CLONES static void exact_image(const lrp_triplets *t, const lrp_matrix *w, float *row,
-                                          double *c) {
-  for (int64_t i = 0; i < t->rank * w->cols; i++) c[i] = 0.0;
-  for (int64_t i = 0; i < w->rows; i++) {
+/* c (rank x w->cols) += rows [first, end) of u^T w, in double. */
+LRP_VECTOR_CLONES static void add_exact_image(const lrp_triplets *t, const lrp_matrix *w,
+                                              int64_t first, int64_t end, float *row, double *c) {
+  for (int64_t i = first; i < end; i++) {
     lrp_to_f32(row, lrp_matrix_row(w, i), w->dtype, (size_t)w->cols);
     for (int64_t q = 0; q < t->rank; q++) {
       const double u = (double)t->u[i * t->rank + q];
-      for (int64_t j = 0; j < w->cols; j++) c[q * w->cols + j] += u * (double)row[j];
+      double *image = c + q * w->cols;
+      for (int64_t j = 0; j < w->cols; j++) image[j] += u * (double)row[j];
     }
   }
 }
 
-/* s_q and v_q from row q of the panels of c. */
-static void take_image(lrp_triplets *t, int64_t q, int64_t n, const double *c) {
-  double sum = 0.0;
-  for (int pass = 0; pass < 2; pass++) {
-    for (int64_t first = 0; first < n; first += refine_cols) {
-      const int64_t cols = n - first < refine_cols ? n - first : refine_cols;
-      const double *row = c + first * t->rank + q * cols;
-      for (int64_t j = 0; j < cols; j++) {
-        if (pass == 0) sum += row[j] * row[j];
-        if (pass == 1) t->vt[q * n + first + j] = (float)(row[j] / t->s[q]);
-      }
-    }
+/* s and v from their products. */
+static void take_image(lrp_triplets *t, const double *c) {
+  for (int64_t q = 0; q < t->rank; q++) {
+    double sum = 0.0;
+    for (int64_t j = 0; j < t->n; j++) sum += c[q * t->n + j] * c[q * t->n + j];
     t->s[q] = sqrt(sum);
+    for (int64_t j = 0; j < t->n; j++) t->vt[q * t->n + j] = (float)(c[q * t->n + j] / t->s[q]);
   }
 }
 
 /* s and v once more, in double: nearly all of |W|^2 may be in them, and what the certificate
- * predicts for the others is a small difference. */
+ * predicts for the others is a small difference. Each thread takes some rows; their sums are added
+ * in order. */
 static lrp_status refine(const lrp_matrix *w, lrp_scratch *scratch, lrp_triplets *t) {
-  const int64_t panels = (w->cols + refine_cols - 1) / refine_cols;
+  const int64_t threads = omp_get_max_threads(), size = (int64_t)t->rank * w->cols;
   const size_t mark = lrp_scratch_mark(scratch);
   lrp_status st = LRP_OK;
-  double *c = lrp_scratch_take(scratch, &st, t->rank, panels * refine_cols, sizeof *c);
-  float *rows = lrp_scratch_take(scratch, &st, panels, refine_cols, sizeof *rows);
+  double *c = lrp_scratch_take(scratch, &st, threads, size, sizeof *c);
+  float *rows = lrp_scratch_take(scratch, &st, threads, w->cols, sizeof *rows);
   if (st == LRP_OK) {
-#pragma omp parallel for schedule(static)
-    for (int64_t p = 0; p < panels; p++) {
-      const int64_t first = p * refine_cols, rest = w->cols - first;
-      const lrp_matrix panel =
-          lrp_panel(w, 0, first, w->rows, rest < refine_cols ? rest : refine_cols);
-      exact_image(t, &panel, rows + first, c + first * t->rank);
+    memset(c, 0, (size_t)(threads * size) * sizeof *c);
+#pragma omp parallel for schedule(static) num_threads((int)threads)
+    for (int64_t p = 0; p < threads; p++) {
+      add_exact_image(t, w, w->rows * p / threads, w->rows * (p + 1) / threads, rows + p * w->cols,
+                      c + p * size);
     }
-    for (int64_t q = 0; q < t->rank; q++) take_image(t, q, w->cols, c);
+    for (int64_t p = 1; p < threads; p++) {
+      for (int64_t j = 0; j < size; j++) c[j] += c[p * size + j];
+    }
+    take_image(t, c);
   }
   lrp_scratch_release(scratch, mark);
   return st;

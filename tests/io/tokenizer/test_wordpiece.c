@@ -334,6 +334,23 @@ static void assert_refused(const char *dir, lrp_status st, const char *part) {
   assert_null(tok);
 }
 
+/* Old files do not name the type of the model. */
+static void test_json_without_type(void **state) {
+  static const char untyped[] =
+      "\"model\": {\"unk_token\": \"[UNK]\", \"continuing_subword_prefix\": \"##\", "
+      "\"max_input_chars_per_word\": 8, \"vocab\": {\"[UNK]\": 0, \"the\": 1, "
+      "\"[CLS]\": 2, \"[SEP]\": 3}}";
+  static const char unlimited[] =
+      "\"model\": {\"unk_token\": \"[UNK]\", \"vocab\": {\"[UNK]\": 0}, \"merges\": []}";
+  lrp_wordpiece *tok =
+      opened(make_dir(NULL, json_text(template_steps, bert_post, "", untyped), NULL));
+  (void)state;
+  CHECK(tok, "The x", {1, 0, 3}, {0, 4, 5});
+  lrp_wordpiece_close(&tok);
+  assert_refused(make_dir(NULL, json_text(template_steps, bert_post, "", unlimited), NULL),
+                 LRP_ERR_DATA, "model.type: expected a string");
+}
+
 static void test_refused_json(void **state) {
   static const char other_normalizer[] =
       "\"normalizer\": {\"type\": \"NFC\"}, \"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"}, ";
@@ -411,8 +428,8 @@ int main(void) {
       cmocka_unit_test(test_flags),           cmocka_unit_test(test_special_tokens),
       cmocka_unit_test(test_long_words),      cmocka_unit_test(test_truncation),
       cmocka_unit_test(test_windows),         cmocka_unit_test(test_json),
-      cmocka_unit_test(test_json_and_config), cmocka_unit_test(test_refused_json),
-      cmocka_unit_test(test_refused_vocab),
+      cmocka_unit_test(test_json_and_config), cmocka_unit_test(test_json_without_type),
+      cmocka_unit_test(test_refused_json),    cmocka_unit_test(test_refused_vocab),
   };
   return cmocka_run_group_tests(tests, temp_setup, temp_teardown);
 }
