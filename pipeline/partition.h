@@ -26,8 +26,8 @@ double lrp_partition_speedup(int process_ranks);
  *  shared counter, after the shared ones. So are all of them where size = 1.
  *  group_size is at least what the largest unit needs, ceil(m n / grid_elements) and so many that
  *  lrp_cost_grid_bytes <= rank_bytes, if there are as many; more, up to LRP_PARTITION_GROUP_MAX,
- *  where that leaves a group for each. Units that are done count, too: a resumed run of equal size solves a
- *  unit on an equal grid. */
+ *  where that leaves a group for each. Units that are done count, too: a resumed run of equal size
+ * solves a unit on an equal grid. */
 typedef struct {
   int group_size; /* 0: no unit needs a grid */
   int n_groups;

@@ -16,8 +16,7 @@ static const double basis_enough = 1e-4;
 /* A space of that size costs little whatever the matrix. */
 enum { small_limit = 256 };
 
-/* Part of the energy that must be left: where there is less, what bfloat16 rounds in the space is no
- * longer small against the best error. */
+/* Part of the energy that must be left: of less, what bfloat16 rounds in the space may be most. */
 static const double rest_min = 1e-5;
 
 /* A space under way. A is the tall one of W and W^T: p x k with p >= k. */
@@ -166,9 +165,9 @@ static lrp_status estimate_missing(space *x, const lrp_ritz *z, double *missing)
     kept += z->theta[i];
   }
   if (!x->energy_is_exact && kept > 0.5 * x->energy) st = measure_energy(x);
-  const double rest = x->energy - kept;
+  const double rest = fmax(x->energy - kept, 1e-7 * x->energy); /* both are rounded */
   *missing = fmin(to_edge, from_middle * to_middle) / (2.0 * rest);
-  return st == LRP_OK && !(rest > rest_min * x->energy) ? LRP_ERR_NUM : st;
+  return st;
 }
 
 /* The left factor's space, m x cols, orthonormal: the outliers', then A X for a tall W, K X for a
@@ -184,6 +183,13 @@ static lrp_status left_block(const space *x, const lrp_ritz *z, int cols, float 
   return st == LRP_OK ? lrp_normalize_columns(m, cols, u, cols, x->scratch, NULL) : st;
 }
 
+/* Whether the error is large enough not to be one of bfloat16. */
+static bool is_credible(const space *x, const lrp_triplets *t) {
+  double rest = x->energy;
+  for (int i = x->out.rank; i < t->rank; i++) rest -= t->s[i] * t->s[i];
+  return !x->energy_is_exact || rest > rest_min * x->energy;
+}
+
 static lrp_status finish(const space *x, const lrp_ritz *z, lrp_triplets *t) {
   const lrp_operand back = {x->a.w, true}; /* W^T */
   const int cols = x->out.rank + z->cols;
@@ -194,7 +200,7 @@ static lrp_status finish(const space *x, const lrp_ritz *z, lrp_triplets *t) {
   if (st == LRP_OK) st = lrp_split_product(back, cols, u, cols, c, cols, x->scratch);
   if (st == LRP_OK) st = lrp_ritz_finish(cols, u, c, t, x->scratch);
   for (int i = 0; st == LRP_OK && i < x->out.rank; i++) t->s[i] = x->out.s[i]; /* more exact */
-  return st;
+  return st == LRP_OK && !is_credible(x, t) ? LRP_ERR_NUM : st;
 }
 
 /* The outliers are all that is asked for. */

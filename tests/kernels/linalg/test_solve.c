@@ -224,16 +224,11 @@ static void test_orthonormalize(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_tall),
-      cmocka_unit_test(test_wide),
-      cmocka_unit_test(test_square),
-      cmocka_unit_test(test_steep),
-      cmocka_unit_test(test_deficient),
-      cmocka_unit_test(test_low_rank),
-      cmocka_unit_test(test_repeatable),
-      cmocka_unit_test(test_krylov_gives_up),
-      cmocka_unit_test(test_choice),
-      cmocka_unit_test(test_orthonormalize),
+      cmocka_unit_test(test_tall),       cmocka_unit_test(test_wide),
+      cmocka_unit_test(test_square),     cmocka_unit_test(test_steep),
+      cmocka_unit_test(test_deficient),  cmocka_unit_test(test_low_rank),
+      cmocka_unit_test(test_repeatable), cmocka_unit_test(test_krylov_gives_up),
+      cmocka_unit_test(test_choice),     cmocka_unit_test(test_orthonormalize),
   };
   const int failed = cmocka_run_group_tests(tests, NULL, NULL);
   lrp_scratch_free(&scratch);
