@@ -49,7 +49,7 @@ void lrp_triplets_truncate(lrp_triplets *t, int rank);
 /** Release the arrays and zero *t. Local; accepts a zeroed one. */
 void lrp_triplets_free(lrp_triplets *t);
 
-/** Proof that triplets belong to W, computed from W itself in double. For W = 0, where the
+/** Proof that triplets belong to W, computed from W itself. For W = 0, where the
  * quotients have no meaning: 0 if the triplets' product is zero, too, else Inf. */
 typedef struct {
   double relative_error; /* |W - u diag(s) vt|_F / |W|_F */

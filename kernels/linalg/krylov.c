@@ -183,11 +183,15 @@ static lrp_status left_block(const space *x, const lrp_ritz *z, int cols, float 
   return st == LRP_OK ? lrp_normalize_columns(m, cols, u, cols, x->scratch, NULL) : st;
 }
 
-/* Whether the error is large enough not to be one of bfloat16. */
+/* Whether the error is large enough not to be one of bfloat16: of other weights it rounds the
+ * outliers, too. */
 static bool is_credible(const space *x, const lrp_triplets *t) {
-  double rest = x->energy;
+  double rest = x->energy, rounded = x->energy;
   for (int i = x->out.rank; i < t->rank; i++) rest -= t->s[i] * t->s[i];
-  return !x->energy_is_exact || rest > rest_min * x->energy;
+  for (int i = 0; i < x->out.rank && x->a.w->dtype != LRP_BF16; i++) {
+    rounded += x->out.s[i] * x->out.s[i];
+  }
+  return !x->energy_is_exact || rest > rest_min * rounded;
 }
 
 static lrp_status finish(const space *x, const lrp_ritz *z, lrp_triplets *t) {

@@ -1,6 +1,7 @@
 #include "kernels/linalg/ortho.h"
 
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <omp.h>
 
@@ -41,9 +42,10 @@ lrp_status lrp_gram_f64(int64_t n, int l, const float *x, int64_t ldx, double *g
 }
 
 lrp_status lrp_eigen_f64(int n, double *g, double *w, lrp_scratch *scratch) {
-  const int lwork = 1 + 6 * n + 2 * n * n, liwork = 3 + 5 * n; /* as dsyevd documents */
   lrp_status st = LRP_OK;
   int info;
+  if (1 + 6 * (int64_t)n + 2 * (int64_t)n * n > INT_MAX) return LRP_ERR_NUM; /* 32-bit LAPACK */
+  const int lwork = 1 + 6 * n + 2 * n * n, liwork = 3 + 5 * n; /* as dsyevd documents */
   double *work = lrp_scratch_take(scratch, &st, lwork, 1, sizeof *work);
   int *iwork = lrp_scratch_take(scratch, &st, liwork, 1, sizeof *iwork);
   if (st != LRP_OK) return st;
