@@ -167,36 +167,32 @@ static void multiply_half(const job *b, bool transposed, int me, int size) {
   }
 }
 
-lrp_status lrp_bf16_half_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
-                                 int64_t ldy, lrp_scratch *scratch) {
+/* Run one of the two on all threads. */
+static lrp_status run(job b, bool transposed, void (*work)(const job *, bool, int, int),
+                      lrp_scratch *scratch) {
   const int threads = omp_get_max_threads();
   const size_t mark = lrp_scratch_mark(scratch);
-  job b = {.w = a.w, .l = l, .x = x, .ldx = ldx, .y = y, .ldy = ldy};
-  b.lp = (l + LRP_BF16_LANES - 1) / LRP_BF16_LANES * LRP_BF16_LANES;
+  b.lp = (b.l + LRP_BF16_LANES - 1) / LRP_BF16_LANES * LRP_BF16_LANES;
   const lrp_status st = take(&b, threads, scratch);
 
   if (st == LRP_OK) {
 #pragma omp parallel num_threads(threads)
-    multiply_half(&b, a.transposed, omp_get_thread_num(), omp_get_num_threads());
+    work(&b, transposed, omp_get_thread_num(), omp_get_num_threads());
   }
   lrp_scratch_release(scratch, mark);
   return st;
 }
 
+lrp_status lrp_bf16_half_product(lrp_operand a, int l, const float *x, int64_t ldx, float *y,
+                                 int64_t ldy, lrp_scratch *scratch) {
+  const job b = {.w = a.w, .l = l, .x = x, .ldx = ldx, .y = y, .ldy = ldy};
+  return run(b, a.transposed, multiply_half, scratch);
+}
+
 lrp_status lrp_bf16_normal_product(lrp_operand a, int l, const float *x, int64_t ldx, float *t,
                                    int64_t ldt, float *y, int64_t ldy, lrp_scratch *scratch) {
-  const int threads = omp_get_max_threads();
-  const size_t mark = lrp_scratch_mark(scratch);
-  job b = {.w = a.w, .l = l, .x = x, .ldx = ldx, .t = t, .ldt = ldt, .y = y, .ldy = ldy};
-  b.lp = (l + LRP_BF16_LANES - 1) / LRP_BF16_LANES * LRP_BF16_LANES;
-  const lrp_status st = take(&b, threads, scratch);
-
-  if (st == LRP_OK) {
-#pragma omp parallel num_threads(threads)
-    multiply(&b, a.transposed, omp_get_thread_num(), omp_get_num_threads());
-  }
-  lrp_scratch_release(scratch, mark);
-  return st;
+  const job b = {.w = a.w, .l = l, .x = x, .ldx = ldx, .t = t, .ldt = ldt, .y = y, .ldy = ldy};
+  return run(b, a.transposed, multiply, scratch);
 }
 
 #else

@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernels/linalg/eigh.h"
 #include "kernels/linalg/gram.h"
@@ -139,12 +138,12 @@ static lrp_status complete(const run *x, const float *short_side, float *long_si
   return lrp_reorthonormalize(longer, x->rank, long_side, x->rank, x->scratch);
 }
 
-/* dst (cols x rows) = src^T, src being rows x cols; both row-major. */
-static void transpose(float *dst, const float *src, int64_t rows, int64_t cols) {
+/* dst (cols x rows, leading dimension ldd) = src^T, src being rows x cols; both row-major. */
+static void transpose(float *dst, int64_t ldd, const float *src, int64_t rows, int64_t cols) {
 #pragma omp parallel for schedule(static)
   for (int64_t j = 0; j < cols; j += transpose_cols) {
     const int64_t here = cols - j < transpose_cols ? cols - j : transpose_cols;
-    lrp_transpose(here, rows, src + j, cols, dst + j * rows, rows);
+    lrp_transpose(here, rows, src + j, cols, dst + j * ldd, ldd);
   }
 }
 
@@ -155,23 +154,19 @@ static lrp_status make_factors(const run *x, float *v, lrp_triplets *t) {
   const float *of_short = x->wide ? x->out.u : x->out.vt;
   const float *of_long = x->wide ? x->out.vt : x->out.u;
   lrp_status st = LRP_OK;
-  float *near = lrp_scratch_take(x->scratch, &st, x->k, x->rank, sizeof *near);
-  float *far = lrp_scratch_take(x->scratch, &st, longer, x->rank, sizeof *far);
-  float *rows = lrp_scratch_take(x->scratch, &st, x->k, rest, sizeof *rows);
+  float *other = lrp_scratch_take(x->scratch, &st, x->n, x->rank, sizeof *other); /* V */
+  float *near = x->wide ? t->u : other, *far = x->wide ? other : t->u;
   if (st != LRP_OK) return st;
-  transpose(rows, v, rest, x->k);
-  if (o > 0) st = lrp_remove(x->k, o, of_short, !x->wide, rest, rows, rest, x->scratch);
-  if (st == LRP_OK) st = lrp_normalize_columns(x->k, rest, rows, rest, x->scratch, NULL);
-  for (int64_t i = 0; i < x->k; i++) {
-    memcpy(near + i * x->rank + o, rows + i * rest, (size_t)rest * sizeof *near);
+  transpose(near + o, x->rank, v, rest, x->k);
+  if (o > 0) st = lrp_remove(x->k, o, of_short, !x->wide, rest, near + o, x->rank, x->scratch);
+  if (st == LRP_OK) {
+    st = lrp_normalize_columns(x->k, rest, near + o, x->rank, x->scratch, NULL);
   }
   lrp_place(x->k, o, of_short, !x->wide, near, x->rank);
   lrp_place(longer, o, of_long, x->wide, far, x->rank);
   if (st == LRP_OK) st = complete(x, near, far, t->s);
-  if (st != LRP_OK) return st;
-  memcpy(t->u, x->wide ? near : far, (size_t)x->m * (size_t)x->rank * sizeof *t->u);
-  transpose(t->vt, x->wide ? far : near, x->n, x->rank);
-  return LRP_OK;
+  if (st == LRP_OK) transpose(t->vt, x->n, other, x->n, x->rank);
+  return st;
 }
 
 static lrp_status solve(run *x, lrp_triplets *t) {

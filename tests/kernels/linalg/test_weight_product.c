@@ -89,24 +89,32 @@ static void test_normal_chooses(void **state) {
   lrp_scratch_free(&scratch);
 }
 
-static void check_product(weight_product multiply, const guarded *g, bool transposed, int l,
-                          lrp_scratch *scratch) {
+/* y against A x; rounded: of the operands in bfloat16. */
+static void check_within(weight_product multiply, bool rounded, double tol, const guarded *g,
+                         bool transposed, int l, lrp_scratch *scratch) {
   const lrp_operand a = {&g->w, transposed};
   const int64_t rows = lrp_operand_rows(a), cols = lrp_operand_cols(a);
   float *x = block_create(cols, l, 2, 3), *y = block_create(rows, l, 1, 5);
-  double *w = malloc((size_t)(rows * cols) * sizeof *w);
-  assert_non_null(w);
+  float *wide = malloc((size_t)(rows * cols) * sizeof *wide);
+  assert_non_null(wide);
 
   assert_int_equal(multiply(a, l, x, l + 2, y, l + 1, scratch), LRP_OK);
   assert_int_equal(lrp_scratch_mark(scratch), 0);
 
-  lrp_matrix_to_f64(w, &g->w);
-  double *dx = block_doubles(x, cols, l, 2, false);
-  assert_true(block_error(w, rows, cols, transposed, dx, y, l, 1) < 1e-6);
+  lrp_matrix_to_f32(wide, &g->w);
+  double *w = block_doubles(wide, g->w.rows, (int)g->w.cols, 0, rounded);
+  double *dx = block_doubles(x, cols, l, 2, rounded);
+  assert_true(block_error(w, rows, cols, transposed, dx, y, l, 1) < tol);
   free(dx);
   free(w);
+  free(wide);
   free(y);
   free(x);
+}
+
+static void check_product(weight_product multiply, const guarded *g, bool transposed, int l,
+                          lrp_scratch *scratch) {
+  check_within(multiply, false, 1e-6, g, transposed, l, scratch);
 }
 
 static void check_product_shapes(weight_product multiply, const int *wide, int count) {
@@ -144,6 +152,30 @@ static void test_product_chooses(void **state) {
   static const int threshold[] = {256, 257};
   (void)state;
   check_product_shapes(lrp_weight_product, threshold, 2);
+}
+
+/* Both sides of the width up to which x is split. */
+static void test_split_and_rough(void **state) {
+  static const int few[] = {1, 8, 16, 31, 32, 33};
+  lrp_scratch scratch = {0};
+  (void)state;
+  for (int s = 0; s < shape_count; s++) {
+    for (int d = 0; d < 3; d++) {
+      guarded g = guarded_create(dtypes[d], shapes[s][0], shapes[s][1], s % 2 * 3);
+      const bool bf16 = lrp_bf16_available();
+      for (int k = 0; k < 6; k++) {
+        const bool split = bf16 && dtypes[d] == LRP_BF16 && few[k] <= 32;
+        omp_set_num_threads(1 + (s + k) % 3);
+        for (int transposed = 0; transposed < 2; transposed++) {
+          check_within(lrp_split_product, false, split ? 3.2e-5 : 1e-6, &g, transposed, few[k],
+                       &scratch);
+          check_within(lrp_rough_product, bf16, 1e-6, &g, transposed, few[k], &scratch);
+        }
+      }
+      guarded_free(&g);
+    }
+  }
+  lrp_scratch_free(&scratch);
 }
 
 /* The same bits again, whatever lay in the work space before. */
@@ -198,10 +230,11 @@ static void test_no_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_normal_bf16),    cmocka_unit_test(test_normal_f32),
-      cmocka_unit_test(test_normal_chooses), cmocka_unit_test(test_product_thin),
-      cmocka_unit_test(test_product_blas),   cmocka_unit_test(test_product_chooses),
-      cmocka_unit_test(test_same_bits),      cmocka_unit_test(test_no_memory),
+      cmocka_unit_test(test_normal_bf16),     cmocka_unit_test(test_normal_f32),
+      cmocka_unit_test(test_normal_chooses),  cmocka_unit_test(test_product_thin),
+      cmocka_unit_test(test_product_blas),    cmocka_unit_test(test_product_chooses),
+      cmocka_unit_test(test_split_and_rough), cmocka_unit_test(test_same_bits),
+      cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
