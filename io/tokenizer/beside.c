@@ -13,24 +13,32 @@ bool lrp_beside_absent(const char *path) {
   return access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
+lrp_status lrp_beside_read(const char *dir, const char *name, size_t max, char **path, char **data,
+                           size_t *size) {
+  *data = NULL;
+  *size = 0;
+  *path = lrp_path_join(dir, name);
+  if (!*path) return LRP_ERR_MEM;
+  if (!lrp_beside_absent(*path)) return lrp_file_read(*path, max, data, size);
+  free(*path);
+  *path = NULL;
+  return LRP_OK;
+}
+
 lrp_status lrp_beside_object(const char *dir, const char *name, json_t **root) {
-  char *path = lrp_path_join(dir, name);
-  char *data = NULL;
-  size_t size = 0;
+  char *path, *data;
+  size_t size;
   json_error_t error;
-  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
+  lrp_status st = lrp_beside_read(dir, name, CONFIG_MAX, &path, &data, &size);
 
   *root = NULL;
-  if (st == LRP_OK && !lrp_beside_absent(path)) {
-    st = lrp_file_read(path, CONFIG_MAX, &data, &size);
-    if (st == LRP_OK) {
-      /* "model_max_length" is 1000000000000000019884624838656 in many files: no integer here. */
-      *root = json_loadb(data, size, JSON_DECODE_INT_AS_REAL, &error);
-      if (!*root) {
-        st = lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s:%d: %s", path, error.line, error.text));
-      } else if (!json_is_object(*root)) {
-        st = lrp_fail(LRP_ERR_DATA, "%s: expected a JSON object", path);
-      }
+  if (st == LRP_OK && path) {
+    /* "model_max_length" is 1000000000000000019884624838656 in many files: no integer here. */
+    *root = json_loadb(data, size, JSON_DECODE_INT_AS_REAL, &error);
+    if (!*root) {
+      st = lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s:%d: %s", path, error.line, error.text));
+    } else if (!json_is_object(*root)) {
+      st = lrp_fail(LRP_ERR_DATA, "%s: expected a JSON object", path);
     }
   }
   free(data);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "io/base/file.h"
 #include "io/tokenizer/beside.h"
 #include "io/tokenizer/tokenizer_json.h"
 #include "io/tokenizer/wordpiece_json.h"
@@ -27,16 +26,12 @@ typedef lrp_status (*reader)(char *data, size_t size, const char *file, lrp_word
 /* Leaves tok->file NULL if dir has no such file. */
 static lrp_status read_file(const char *dir, const char *name, size_t max, reader read,
                             lrp_wordpiece *tok) {
-  char *path = lrp_path_join(dir, name);
-  char *data = NULL;
-  size_t size = 0;
-  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
+  char *path, *data;
+  size_t size;
+  lrp_status st = lrp_beside_read(dir, name, max, &path, &data, &size);
 
-  if (st == LRP_OK && !lrp_beside_absent(path)) {
-    tok->file = name;
-    st = lrp_file_read(path, max, &data, &size);
-    if (st == LRP_OK) st = read(data, size, path, &tok->rules);
-  }
+  if (path) tok->file = name;
+  if (st == LRP_OK && path) st = read(data, size, path, &tok->rules);
   free(path);
   return st;
 }
