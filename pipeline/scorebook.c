@@ -8,8 +8,10 @@
 #include "kernels/log.h"
 #include "pipeline/protocol.h"
 
-/* A block ends with the first document or window that brings it to this many tokens. */
-enum { block_tokens = 2048 };
+/* A block ends with the first document or window that brings it to this many tokens: enough for
+ * matrix products at full speed, and for the beginning that all documents of a task may share to be
+ * a small part of it. */
+enum { block_tokens = 4096 };
 
 /* Longest time that a finished block waits for its journal record. */
 static const double flush_every_s = 1.0;
@@ -37,6 +39,25 @@ static bool may_cut(const lrp_task *task, const lrp_doc *doc, int r) {
   return output == LRP_ROLLING || output == LRP_BLANKS || r + 1 == doc->n;
 }
 
+/* Tokens that two requests begin with. */
+static int64_t common_tokens(const lrp_request *a, const lrp_request *b) {
+  const int64_t n = a->n_tokens < b->n_tokens ? a->n_tokens : b->n_tokens;
+  int64_t i = 0;
+  if (!a->tokens || !b->tokens) return 0;
+  while (i < n && a->tokens[i] == b->tokens[i]) i++;
+  return i;
+}
+
+/* Tokens that request r adds to a block that begins with request first: a causal model computes a
+ * beginning once that it shares with the request before it, or with the first one. */
+static int64_t new_tokens(const lrp_task *task, int64_t first, int64_t r) {
+  const lrp_request *q = &task->requests[r];
+  if (r == first || lrp_output_is_encoders(task->kind->output)) return q->n_tokens;
+  const int64_t before = common_tokens(&task->requests[r - 1], q);
+  const int64_t begin = common_tokens(&task->requests[first], q);
+  return q->n_tokens - (before > begin ? before : begin);
+}
+
 /* Cut the requests of a pair's task into blocks; with blocks NULL only count them. */
 static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
   lrp_block b = {.pair = pair};
@@ -46,7 +67,7 @@ static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
     for (int r = 0; r < doc->n; r++) {
       const bool last = doc->first + r + 1 == task->n_requests;
       b.n++;
-      b.tokens += task->requests[doc->first + r].n_tokens;
+      b.tokens += new_tokens(task, b.first, doc->first + r);
       if (!last && (b.tokens < block_tokens || !may_cut(task, doc, r))) continue;
       if (blocks) blocks[n] = b;
       n++;
@@ -56,15 +77,33 @@ static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
   return n;
 }
 
+/* Blocks of a task are the same under each configuration: those of the first one are cut, the
+ * others copied. */
+static void fill_blocks(lrp_scorebook *book) {
+  const int n_tasks = book->study->n_tasks;
+  for (int p = 0; p < book->n_pairs; p++) {
+    const lrp_pair *pair = &book->pairs[p];
+    lrp_block *blocks = book->blocks + pair->first_block;
+    if (p < n_tasks) {
+      cut_blocks(&book->study->tasks[p], p, blocks);
+      continue;
+    }
+    memcpy(blocks, book->blocks + book->pairs[p % n_tasks].first_block,
+           (size_t)pair->n_blocks * sizeof *blocks);
+    for (int64_t b = 0; b < pair->n_blocks; b++) blocks[b].pair = p;
+  }
+}
+
 static lrp_status make_blocks(lrp_scorebook *book) {
   const lrp_study *study = book->study;
-  book->n_pairs = study->plan.n_configurations * study->n_tasks;
+  const int n_tasks = study->n_tasks;
+  book->n_pairs = study->plan.n_configurations * n_tasks;
   book->pairs = calloc((size_t)book->n_pairs + 1, sizeof *book->pairs);
   if (!book->pairs) return lrp_fail_memory(sizeof *book->pairs, "the blocks of requests");
   for (int p = 0; p < book->n_pairs; p++) {
-    const int t = p % study->n_tasks;
-    const int64_t n = cut_blocks(&study->tasks[t], p, NULL);
-    book->pairs[p] = (lrp_pair){.configuration = p / study->n_tasks,
+    const int t = p % n_tasks;
+    const int64_t n = p < n_tasks ? cut_blocks(&study->tasks[t], p, NULL) : book->pairs[t].n_blocks;
+    book->pairs[p] = (lrp_pair){.configuration = p / n_tasks,
                                 .task = t,
                                 .ledger = -1,
                                 .first_block = book->n_blocks,
@@ -75,9 +114,7 @@ static lrp_status make_blocks(lrp_scorebook *book) {
   if (!book->blocks) {
     return lrp_fail_memory((size_t)book->n_blocks * sizeof *book->blocks, "the blocks of requests");
   }
-  for (int p = 0; p < book->n_pairs; p++) {
-    cut_blocks(&study->tasks[book->pairs[p].task], p, book->blocks + book->pairs[p].first_block);
-  }
+  fill_blocks(book);
   return LRP_OK;
 }
 
