@@ -1,5 +1,6 @@
 #include "kernels/matrix.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -129,16 +130,55 @@ void lrp_from_f64(void *dst, lrp_dtype dtype, const double *src, size_t count) {
   }
 }
 
+/* dst of any alignment */
+LRP_VECTOR_CLONES static void round_to_bfloat(unsigned char *dst, const float *src, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const uint16_t h = lrp_bf16_bits(src[i]);
+    memcpy(dst + 2 * i, &h, sizeof h);
+  }
+}
+
+void lrp_to_bf16(uint16_t *dst, const float *src, size_t count) {
+  round_to_bfloat((unsigned char *)dst, src, count);
+}
+
 void lrp_from_f32(void *dst, lrp_dtype dtype, const float *src, size_t count) {
   double wide[chunk];
   if (dtype == LRP_F32) {
     memcpy(dst, src, count * sizeof *src);
     return;
   }
+  if (dtype == LRP_BF16) {
+    round_to_bfloat(dst, src, count);
+    return;
+  }
   for (size_t done = 0; done < count; done += chunk) {
     const size_t n = count - done < chunk ? count - done : chunk;
     for (size_t i = 0; i < n; i++) wide[i] = src[done + i];
     lrp_from_f64((unsigned char *)dst + done * lrp_dtype_size(dtype), dtype, wide, n);
+  }
+}
+
+void lrp_convert(void *dst, lrp_dtype to, const void *src, lrp_dtype from, size_t count) {
+  const unsigned char *p = src;
+  float wide[chunk];
+  assert(to == LRP_F32 || to == LRP_BF16);
+  if (from == to) {
+    memcpy(dst, src, count * lrp_dtype_size(to));
+    return;
+  }
+  if (to == LRP_F32) {
+    lrp_to_f32(dst, src, from, count);
+    return;
+  }
+  if (from == LRP_F32 && (uintptr_t)src % sizeof(float) == 0) {
+    lrp_to_bf16(dst, src, count);
+    return;
+  }
+  for (size_t done = 0; done < count; done += chunk) {
+    const size_t n = count - done < chunk ? count - done : chunk;
+    lrp_to_f32(wide, p + done * lrp_dtype_size(from), from, n);
+    lrp_to_bf16((uint16_t *)dst + done, wide, n);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef enum { LRP_F32, LRP_F16, LRP_BF16 } lrp_dtype;
 
@@ -25,6 +26,24 @@ void lrp_to_f32(float *dst, const void *src, lrp_dtype dtype, size_t count);
 /** dst[i] = src[i] rounded to nearest, ties to even; overflow gives Inf. Local. */
 void lrp_from_f64(void *dst, lrp_dtype dtype, const double *src, size_t count);
 void lrp_from_f32(void *dst, lrp_dtype dtype, const float *src, size_t count);
+
+/** dst[i] = bits of src[i] as bfloat16, rounded likewise; vectorised. Local. A NaN stays one. */
+void lrp_to_bf16(uint16_t *dst, const float *src, size_t count);
+
+/** dst[i] = src[i] rounded likewise, of any type to float32 or bfloat16. Local.
+ *  src may have any alignment. */
+void lrp_convert(void *dst, lrp_dtype to, const void *src, lrp_dtype from, size_t count);
+
+/** Bits of one float as bfloat16, for loops that round as they go; vectorises.
+ *  Adding just under half of the last place that is kept carries into the exponent, up to that of
+ *  Inf. The processor's own conversion is not used: it takes subnormal numbers for zero. */
+static inline uint16_t lrp_bf16_bits(float f) {
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  const uint32_t is_nan = -(uint32_t)((bits & 0x7fffffffu) > 0x7f800000u);
+  const uint32_t nearest = bits + 0x7fffu + (bits >> 16 & 1u);
+  return (uint16_t)(((nearest & ~is_nan) | ((bits | 0x400000u) & is_nan)) >> 16);
+}
 
 /** View of a row-major matrix: element (i, j) at data + (i * ld + j) * size. A vector is 1 x n. */
 typedef struct {

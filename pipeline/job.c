@@ -17,6 +17,7 @@ void lrp_job_free(lrp_job *job) {
   free(job->configurations);
   free(job->evaluate.data);
   lrp_free_strings(job->evaluate.tasks, job->evaluate.n_tasks);
+  free(job->evaluate.task_shots);
   memset(job, 0, sizeof *job);
 }
 

@@ -56,12 +56,16 @@ typedef struct {
   int n_configurations;
   struct {
     char *data;
-    char **tasks; /* owned, n_tasks */
-    int n_tasks;  /* 0: nothing is evaluated */
-    int64_t num_fewshot;
-    int64_t limit;      /* -1: all */
-    int64_t max_length; /* -1: the model's */
+    char **tasks;        /* owned, n_tasks */
+    int64_t *task_shots; /* owned, n_tasks: num_fewshot of the entry; -1: it has none */
+    int n_tasks;         /* 0: nothing is evaluated */
+    int64_t num_fewshot; /* -1: each task's own */
+    int64_t limit;       /* -1: all */
+    int64_t max_length;  /* -1: the model's */
     lrp_eval_dtype dtype;
+    bool log_samples;
+    bool prefix_sharing; /* whether requests share what their first tokens cost */
+    int64_t memory;      /* bytes that the weights may take on a node; 0: decided by the program */
   } evaluate;
   struct {
     bool given; /* the section or a key of it, by whatever source */

@@ -8,7 +8,7 @@
 
 #include "pipeline/words.h"
 
-enum { many = 1000000, max_tasks = 1000 };
+enum { many = 1000000 };
 
 static const char entry_prefix[] = "configurations[].";
 
@@ -81,17 +81,13 @@ static void write_choice(FILE *out, const lrp_job_key *key, const void *target) 
   fputs(key->choices[i], out);
 }
 
-static lrp_status read_tasks(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
-                             void *target) {
-  lrp_job *job = target;
-  return lrp_read_strings(y, node, key->path, max_tasks, &job->evaluate.tasks,
-                          &job->evaluate.n_tasks);
+static lrp_status read_boolean(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                               void *target) {
+  return lrp_yaml_boolean(y, node, key->path, (bool *)((char *)target + key->offset));
 }
 
-static void write_tasks(FILE *out, const lrp_job_key *key, const void *target) {
-  const lrp_job *job = target;
-  (void)key;
-  lrp_write_strings(out, job->evaluate.tasks, job->evaluate.n_tasks);
+static void write_boolean(FILE *out, const lrp_job_key *key, const void *target) {
+  fputs(*(const bool *)((const char *)target + key->offset) ? "true" : "false", out);
 }
 
 /* ---- the table ---- */
@@ -111,6 +107,9 @@ static const char *const eval_dtypes[] = {
     [LRP_EVAL_AUTO] = "auto", [LRP_EVAL_F32] = "float32", [LRP_EVAL_BF16] = "bfloat16", NULL};
 
 #define STRING(field) .offset = offsetof(lrp_job, field), .read = read_string, .write = write_string
+#define BOOLEAN(field)                                                               \
+  .type = "true or false", .offset = offsetof(lrp_job, field), .read = read_boolean, \
+  .write = write_boolean
 #define CHOICE(field, list) \
   .offset = offsetof(lrp_job, field), .choices = list, .read = read_choice, .write = write_choice
 #define INTEGER(field, least, most)                                                    \
@@ -183,15 +182,17 @@ const lrp_job_key lrp_job_keys[] = {
      .help = "directory of the data sets; needed with tasks",
      STRING(evaluate.data)},
     {.path = "evaluate.tasks",
-     .type = "a name or a list of names",
+     .type = "a name, {name, num_fewshot} or a list of them",
      .value = "[]",
-     .help = "what to evaluate every configuration on",
-     .read = read_tasks,
-     .write = write_tasks},
+     .help = "what to evaluate every configuration on: tasks, groups and suites",
+     .read = lrp_job_read_tasks,
+     .write = lrp_job_write_tasks},
     {.path = "evaluate.num_fewshot",
-     .value = "0",
-     .help = "solved examples before each question; only 0 in this version",
-     INTEGER(evaluate.num_fewshot, 0, many)},
+     .value = "null",
+     .nullable = true,
+     .help = "solved examples before each question, of the tasks that do not say their own; null: "
+             "0, but 5 of gsm8k",
+     INTEGER(evaluate.num_fewshot, 0, LRP_MAX_SHOTS)},
     {.path = "evaluate.limit",
      .value = "null",
      .nullable = true,
@@ -207,6 +208,21 @@ const lrp_job_key lrp_job_keys[] = {
      .help = "type of the forward pass; auto: bfloat16 when the weights are and the processor "
              "multiplies it, else float32",
      CHOICE(evaluate.dtype, eval_dtypes)},
+    {.path = "evaluate.log_samples",
+     .value = "true",
+     .help = "write samples_<task>.jsonl, a line per document",
+     BOOLEAN(evaluate.log_samples)},
+    {.path = "evaluate.prefix_sharing",
+     .value = "true",
+     .help = "compute what several requests begin with once; scores do not depend on it",
+     BOOLEAN(evaluate.prefix_sharing)},
+    {.path = "evaluate.memory",
+     .type = "auto or a size such as 24GiB",
+     .value = "auto",
+     .help = "memory of a node that weights may take; a larger model is spread over nodes",
+     .offset = offsetof(lrp_job, evaluate.memory),
+     .read = lrp_job_read_bytes,
+     .write = lrp_job_write_bytes},
     {.path = "measure",
      .type = "map",
      .value = "absent",

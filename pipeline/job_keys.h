@@ -69,6 +69,20 @@ LRP_ENTRY_FIELD(rank);
 LRP_ENTRY_FIELD(fraction); /* ratio and energy */
 #undef LRP_ENTRY_FIELD
 
+/* ---- fields of evaluate (job_evaluate.c) ---- */
+
+/** Most solved examples in front of a question. */
+enum { LRP_MAX_SHOTS = 1000000 };
+
+lrp_status lrp_job_read_tasks(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                              void *job);
+void lrp_job_write_tasks(FILE *out, const lrp_job_key *key, const void *job);
+
+/** Bytes as "24GiB", 0 as "auto". */
+lrp_status lrp_job_read_bytes(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                              void *target);
+void lrp_job_write_bytes(FILE *out, const lrp_job_key *key, const void *target);
+
 /** A list of strings, or one string, that all differ. Local; *list and *n are replaced on success.
  *  @param max  most of them */
 lrp_status lrp_read_strings(const lrp_yaml *y, const yaml_node_t *node, const char *key, int max,

@@ -369,6 +369,18 @@ lrp_status lrp_yaml_integer(const lrp_yaml *y, const yaml_node_t *node, const ch
   return LRP_OK;
 }
 
+lrp_status lrp_yaml_boolean(const lrp_yaml *y, const yaml_node_t *node, const char *key,
+                            bool *value) {
+  char got[LRP_YAML_TEXT];
+
+  if (!is_boolean(node)) {
+    return lrp_yaml_fail(y, node, "%s: expected true or false, got %s", key,
+                         lrp_yaml_describe(node, got));
+  }
+  *value = *plain(node) == 't' || *plain(node) == 'T';
+  return LRP_OK;
+}
+
 lrp_status lrp_yaml_fraction(const lrp_yaml *y, const yaml_node_t *node, const char *key,
                              double *value) {
   char got[LRP_YAML_TEXT];

@@ -63,6 +63,10 @@ lrp_status lrp_yaml_string(const lrp_yaml *y, const yaml_node_t *node, const cha
 lrp_status lrp_yaml_integer(const lrp_yaml *y, const yaml_node_t *node, const char *key,
                             const char *expected, int64_t min, int64_t max, int64_t *value);
 
+/** true or false, unquoted. Local. */
+lrp_status lrp_yaml_boolean(const lrp_yaml *y, const yaml_node_t *node, const char *key,
+                            bool *value);
+
 /** A number in (0, 1]. Local. */
 lrp_status lrp_yaml_fraction(const lrp_yaml *y, const yaml_node_t *node, const char *key,
                              double *value);

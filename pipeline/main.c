@@ -32,7 +32,7 @@ static int run(const lrp_options *options, int argc, char **argv) {
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   const lrp_status st = options->command == LRP_CMD_DOCTOR
                             ? lrp_doctor(options, MPI_COMM_WORLD)
-                            : lrp_run(options, MPI_COMM_WORLD, argc, argv);
+                            : lrp_run_job(options, MPI_COMM_WORLD, argc, argv);
   MPI_Finalize();
   return lrp_status_exit_code(st);
 }

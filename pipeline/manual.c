@@ -7,7 +7,7 @@
 #include "kernels/status.h"
 #include "pipeline/job_keys.h"
 #include "pipeline/options_table.h"
-#include "pipeline/tasks.h"
+#include "pipeline/suites.h"
 
 /* A term and what it means: an entry of a section that no other table holds. */
 typedef struct {
@@ -201,20 +201,41 @@ static void put_groups(const lrp_task_kind *kinds, int n_kinds) {
   }
 }
 
+static void put_suites(void) {
+  char text[128];
+  int n;
+  const lrp_task_suite *suites = lrp_suites(&n);
+
+  for (int s = 0; s < n; s++) {
+    put_term(suites[s].name);
+    snprintf(text, sizeof text, "%s:", suites[s].help);
+    put_line(text);
+    for (int i = 0; i < lrp_suite_size(&suites[s]); i++) {
+      const lrp_suite_member *m = &suites[s].members[i];
+      snprintf(text, sizeof text, "%s (%lld, %s)", m->name, (long long)m->num_fewshot, m->metric);
+      put_line(text);
+    }
+  }
+}
+
 static void put_tasks(void) {
   int n;
-  const lrp_task_kind *kinds = lrp_task_kinds(&n), *subject = NULL;
+  const lrp_task_kind *kinds = lrp_task_kinds(&n);
+  bool subjects = false;
 
   put_section("TASKS");
   put_line("Names for evaluate.tasks, and the file of each below evaluate.data:");
   for (int k = 0; k < n; k++) {
-    if (kinds[k].group && subject) continue; /* all subjects alike */
-    if (kinds[k].group) subject = &kinds[k];
+    if (kinds[k].by_subject && subjects) continue; /* all alike */
+    subjects = subjects || kinds[k].by_subject;
     put_task(&kinds[k]);
   }
   puts(".PP");
   put_line("and likewise the other tasks of these groups, which are names, too:");
   put_groups(kinds, n);
+  puts(".PP");
+  put_line("Suites are names, too; their tasks have the shots that are given here:");
+  put_suites();
 }
 
 static void put_exit_codes(void) {

@@ -140,45 +140,57 @@ static lrp_value answer_f1(const lrp_doc *doc, const double *ll, const uint8_t *
 
 /* ---- tables ---- */
 
-const lrp_metrics lrp_accuracy = {1, {{"acc", LRP_MEAN, true, acc}}};
+const lrp_metrics lrp_accuracy = {1, {{"acc", LRP_MEAN, true, acc, NULL}}};
 
 const lrp_metrics lrp_accuracies = {3,
-                                    {{"acc", LRP_MEAN, true, acc},
-                                     {"acc_norm", LRP_MEAN, true, acc_norm},
-                                     {"acc_bytes", LRP_MEAN, true, acc_bytes}}};
+                                    {{"acc", LRP_MEAN, true, acc, NULL},
+                                     {"acc_norm", LRP_MEAN, true, acc_norm, NULL},
+                                     {"acc_bytes", LRP_MEAN, true, acc_bytes, NULL}}};
 
-const lrp_metrics lrp_truth_mass = {1, {{"acc", LRP_MEAN, true, truth_mass}}};
+const lrp_metrics lrp_truth_mass = {1, {{"acc", LRP_MEAN, true, truth_mass, NULL}}};
 
-const lrp_metrics lrp_last_word = {
-    2, {{"perplexity", LRP_PERPLEXITY, false, first_ll}, {"acc", LRP_MEAN, true, first_greedy}}};
+const lrp_metrics lrp_last_word = {2,
+                                   {{"perplexity", LRP_PERPLEXITY, false, first_ll, NULL},
+                                    {"acc", LRP_MEAN, true, first_greedy, NULL}}};
 
 const lrp_metrics lrp_text_perplexities = {
     3,
-    {{"word_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_word},
-     {"byte_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_byte},
-     {"bits_per_byte", LRP_BITS_PER_BYTE, false, per_byte}}};
+    {{"word_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_word, NULL},
+     {"byte_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_byte, NULL},
+     {"bits_per_byte", LRP_BITS_PER_BYTE, false, per_byte, NULL}}};
 
 const lrp_metrics lrp_token_perplexities = {
     3,
-    {{"token_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_token},
-     {"nll_per_token", LRP_NLL, false, per_token},
-     {"tokens", LRP_TOTAL, true, per_token}}};
+    {{"token_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_token, NULL},
+     {"nll_per_token", LRP_NLL, false, per_token, NULL},
+     {"tokens", LRP_TOTAL, true, per_token, NULL}}};
 
 const lrp_metrics lrp_pseudo_perplexities = {
     3,
-    {{"pseudo_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_token},
-     {"nll_per_token", LRP_NLL, false, per_token},
-     {"tokens", LRP_TOTAL, true, per_token}}};
+    {{"pseudo_perplexity", LRP_WEIGHTED_PERPLEXITY, false, per_token, NULL},
+     {"nll_per_token", LRP_NLL, false, per_token, NULL},
+     {"tokens", LRP_TOTAL, true, per_token, NULL}}};
 
-const lrp_metrics lrp_accuracy_and_f1 = {3,
-                                         {{"acc", LRP_MEAN, true, acc},
-                                          {"f1", LRP_F1, true, confusion},
-                                          {"combined", LRP_ACCURACY_AND_F1, true, confusion}}};
+const lrp_metrics lrp_accuracy_and_f1 = {
+    3,
+    {{"acc", LRP_MEAN, true, acc, NULL},
+     {"f1", LRP_F1, true, confusion, NULL},
+     {"combined", LRP_ACCURACY_AND_F1, true, confusion, NULL}}};
 
-const lrp_metrics lrp_matthews = {1, {{"mcc", LRP_MATTHEWS, true, confusion}}};
+const lrp_metrics lrp_matthews = {1, {{"mcc", LRP_MATTHEWS, true, confusion, NULL}}};
 
 const lrp_metrics lrp_answers = {
-    2, {{"exact_match", LRP_MEAN, true, exact_match}, {"f1", LRP_MEAN, true, answer_f1}}};
+    2,
+    {{"exact_match", LRP_MEAN, true, exact_match, NULL}, {"f1", LRP_MEAN, true, answer_f1, NULL}}};
+
+const lrp_metrics lrp_exact_matches = {
+    2,
+    {{"exact_match", LRP_MEAN, true, NULL, &lrp_strict_match},
+     {"exact_match", LRP_MEAN, true, NULL, &lrp_flexible_extract}}};
+
+const char *lrp_metric_filter(const lrp_metric *metric) {
+  return metric->filter ? metric->filter->name : "none";
+}
 
 const char *lrp_aggregation_name(lrp_aggregation aggregation) {
   static const char *const names[] = {
@@ -292,7 +304,16 @@ static lrp_status aggregate(lrp_aggregation aggregation, const double *x, int64_
   return LRP_OK;
 }
 
+/* Whether the filter finds the target in a generated text. */
+static lrp_value found(const lrp_filter *filter, const lrp_doc *doc, const char *text) {
+  char *answer = lrp_filter_apply(filter, text);
+  const double match = answer ? lrp_answer_match(answer, doc->target) : NAN;
+  free(answer);
+  return (lrp_value){match, 1.0};
+}
+
 lrp_value lrp_doc_value(const lrp_scores *scores, const lrp_metric *metric, const lrp_doc *doc) {
+  if (!metric->of) return found(metric->filter, doc, scores->texts[doc->first]);
   return metric->of(doc, scores->ll + doc->first, scores->greedy + doc->first);
 }
 

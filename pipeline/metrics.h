@@ -1,9 +1,10 @@
 /** @file pipeline/metrics.h
- *  Log-likelihoods of requests -> values of documents -> metrics of tasks and groups with standard
- *  errors. */
+ *  Answers to requests -> values of documents -> metrics of tasks and groups with standard errors.
+ */
 #ifndef LRP_PIPELINE_METRICS_H
 #define LRP_PIPELINE_METRICS_H
 
+#include "pipeline/filters.h"
 #include "pipeline/tasks.h"
 
 /** Most metrics of a task. */
@@ -32,8 +33,9 @@ typedef struct {
   lrp_aggregation aggregation;
   bool higher_is_better;
   /** From the log-likelihoods and greedy flags of the document's doc->n requests. x is NaN when out
-   *  of memory (recorded). */
+   *  of memory (recorded). NULL: 1 if what filter finds in the text matches the target, else 0. */
   lrp_value (*of)(const lrp_doc *doc, const double *ll, const uint8_t *greedy);
+  const lrp_filter *filter; /* of generated texts; or NULL */
 } lrp_metric;
 
 /** The metrics of a task kind. */
@@ -74,6 +76,12 @@ char *lrp_doc_answer(const lrp_doc *doc, const double *values);
  *  prediction]; 0 where it is not defined. Local. */
 double lrp_confusion_score(lrp_aggregation aggregation, const int64_t count[4]);
 
+/** exact_match of what strict-match and flexible-extract find in a generated text. */
+extern const lrp_metrics lrp_exact_matches;
+
+/** Name of the metric's filter, "none" without one. Local. */
+const char *lrp_metric_filter(const lrp_metric *metric);
+
 /** "mean", "perplexity", ... as the harness calls it. Local. */
 const char *lrp_aggregation_name(lrp_aggregation aggregation);
 
@@ -86,11 +94,12 @@ typedef struct {
   double stderr_; /* NaN: none ("N/A"), as of less than two documents */
 } lrp_estimate;
 
-/** The log-likelihoods of a task under a configuration, and what they amount to. */
+/** The answers to a task under a configuration, and what they amount to. */
 typedef struct {
   const lrp_task *task;  /* borrowed */
-  const double *ll;      /* borrowed, n_requests */
-  const uint8_t *greedy; /* borrowed, n_requests */
+  const double *ll;      /* borrowed, n_requests; NULL of LRP_GENERATE */
+  const uint8_t *greedy; /* borrowed, n_requests; NULL of LRP_GENERATE */
+  char *const *texts;    /* borrowed, n_requests: of LRP_GENERATE, what was generated; else NULL */
   lrp_estimate estimate[LRP_METRICS];
 } lrp_scores;
 

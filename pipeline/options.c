@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "io/base/file.h"
+#include "pipeline/job_keys.h"
 #include "pipeline/options_table.h"
 #include "pipeline/stop.h"
 
@@ -38,35 +39,52 @@ enum { max_ranks = 65536 };
 #define ONLY(c)  (1u << (c))
 #define FIELD(f) offsetof(lrp_options, f)
 
+/* Those that read a job. */
+#define JOB_COMMANDS (ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_PLAN) | ONLY(LRP_CMD_DOCTOR))
+
 const lrp_option_row lrp_option_rows[] = {
-    {"--set", "KEY=VALUE", LRP_OPTION_SET, 0,
-     ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_PLAN) | ONLY(LRP_CMD_DOCTOR), 0,
-     "set a key of the job, VALUE as in YAML; repeatable"},
-    {"--quiet", NULL, LRP_OPTION_FLAG, FIELD(quiet), ANY, 0, "only warnings and errors on stderr"},
+    {"--set", "KEY=VALUE", LRP_OPTION_SET, 0, JOB_COMMANDS, 0,
+     "set a key of the job, VALUE as in YAML; repeatable", NULL},
+    {"--tasks", "LIST", LRP_OPTION_NAMES, 0, JOB_COMMANDS, 0,
+     "evaluate.tasks: names of tasks, groups and suites, a,b,c", "evaluate.tasks"},
+    {"--num_fewshot", "K", LRP_OPTION_INTEGER, 0, JOB_COMMANDS, LRP_MAX_SHOTS,
+     "evaluate.num_fewshot: solved examples before each question", "evaluate.num_fewshot"},
+    {"--limit", "N", LRP_OPTION_INTEGER, 0, JOB_COMMANDS, INT_MAX,
+     "evaluate.limit: only the first N documents of each task", "evaluate.limit"},
+    {"--log_samples", "[BOOL]", LRP_OPTION_SWITCH, 0, JOB_COMMANDS, 0,
+     "evaluate.log_samples: write single answers (default true)", "evaluate.log_samples"},
+    {"--no-prefix-sharing", NULL, LRP_OPTION_FLAG, 0, JOB_COMMANDS, 0,
+     "evaluate.prefix_sharing=false: compute every request alone", "evaluate.prefix_sharing"},
+    {"--write_out", NULL, LRP_OPTION_FLAG, 0, ONLY(LRP_CMD_RUN), 0,
+     "print the first prompt of each task, with its tokens", NULL},
+    {"--show_config", NULL, LRP_OPTION_FLAG, 0, ONLY(LRP_CMD_RUN), 0,
+     "print the settings of each task", NULL},
+    {"--quiet", NULL, LRP_OPTION_FLAG, FIELD(quiet), ANY, 0, "only warnings and errors on stderr",
+     NULL},
     {"--max-time", "TIME", LRP_OPTION_DURATION, FIELD(max_time_s), ONLY(LRP_CMD_RUN), 0,
-     "stop with exit code 75 before TIME has passed: SECONDS, MM:SS, HH:MM:SS, D-HH:MM:SS"},
+     "stop with exit code 75 before TIME has passed: SECONDS, MM:SS, HH:MM:SS, D-HH:MM:SS", NULL},
     {"--watchdog", "SECONDS", LRP_OPTION_INTEGER, FIELD(watchdog_s), ONLY(LRP_CMD_RUN), INT_MAX,
-     "end the run if a process rank gives no sign of life for so long (default 300)"},
+     "end the run if a process rank gives no sign of life for so long (default 300)", NULL},
     {"--ranks", "N", LRP_OPTION_INTEGER, FIELD(ranks), ONLY(LRP_CMD_PLAN), max_ranks,
-     "process ranks to plan for (default 1)"},
+     "process ranks to plan for (default 1)", NULL},
     {"--nodes", "M", LRP_OPTION_INTEGER, FIELD(nodes), ONLY(LRP_CMD_PLAN), max_ranks,
-     "nodes that they are spread over (default 1)"},
+     "nodes that they are spread over (default 1)", NULL},
     {"--threads", "T", LRP_OPTION_INTEGER, FIELD(threads), ONLY(LRP_CMD_PLAN), LRP_MAX_THREADS,
-     "threads of each (default OMP_NUM_THREADS, or a share of the cores)"},
+     "threads of each (default OMP_NUM_THREADS, or a share of the cores)", NULL},
     {"--calibrate", NULL, LRP_OPTION_FLAG, 0, ONLY(LRP_CMD_DOCTOR), 0,
-     "measure the speeds that predictions rest on; start it as the run is started"},
+     "measure the speeds that predictions rest on; start it as the run is started", NULL},
     {"--layers", "LIST", LRP_OPTION_TEXT, FIELD(layers), ONLY(LRP_CMD_SPACE), 0,
-     "all, or 2,17,31, or 3:31:2 (its end included)"},
+     "all, or 2,17,31, or 3:31:2 (its end included)", NULL},
     {"--tensors", "LIST", LRP_OPTION_TEXT, FIELD(tensors), ONLY(LRP_CMD_SPACE), 0,
-     "all (default), or q_proj,k_proj"},
+     "all (default), or q_proj,k_proj", NULL},
     {"--rank", "R", LRP_OPTION_INTEGER, FIELD(rank), ONLY(LRP_CMD_SPACE), INT_MAX,
-     "rank of each tensor"},
+     "rank of each tensor", NULL},
     {"--ratio", "Q", LRP_OPTION_FRACTION, FIELD(ratio), ONLY(LRP_CMD_SPACE), 0,
-     "largest rank with at most Q of the tensor's parameters"},
+     "largest rank with at most Q of the tensor's parameters", NULL},
     {"--method", "NAME", LRP_OPTION_TEXT, FIELD(method), ONLY(LRP_CMD_SPACE), 0,
-     "tucker (default) or svd"},
-    {"--help", NULL, LRP_OPTION_FLAG, 0, ANY, 0, "print commands, options and exit codes"},
-    {"--version", NULL, LRP_OPTION_FLAG, 0, ANY, 0, "print the version"},
+     "tucker (default) or svd", NULL},
+    {"--help", NULL, LRP_OPTION_FLAG, 0, ANY, 0, "print commands, options and exit codes", NULL},
+    {"--version", NULL, LRP_OPTION_FLAG, 0, ANY, 0, "print the version", NULL},
 };
 enum { n_options = sizeof lrp_option_rows / sizeof lrp_option_rows[0] };
 const int lrp_n_option_rows = n_options;
@@ -120,13 +138,14 @@ static lrp_status fail_option(const char *text, size_t length) {
 }
 
 static lrp_status read_integer(const lrp_option_row *o, const char *text, int64_t *value) {
+  const int64_t least = o->key ? lrp_job_key_find(o->key, false)->min : 1;
   char *end;
   errno = 0;
   const long long v = strtoll(text, &end, 10);
 
-  if (*text < '0' || *text > '9' || *end || errno != 0 || v < 1 || v > o->most) {
-    return lrp_fail(LRP_ERR_USAGE, "%s: expected an integer in 1..%d, got '%.100s'", o->name,
-                    o->most, text);
+  if (*text < '0' || *text > '9' || *end || errno != 0 || v < least || v > o->most) {
+    return lrp_fail(LRP_ERR_USAGE, "%s: expected an integer in %lld..%d, got '%.100s'", o->name,
+                    (long long)least, o->most, text);
   }
   *value = v;
   return LRP_OK;
@@ -150,23 +169,68 @@ static lrp_status read_fraction(const lrp_option_row *o, const char *text, doubl
   return LRP_OK;
 }
 
-static lrp_status add_set(lrp_options *out, const char *text) {
-  char **grown;
+/* Takes text; NULL if memory ran out. */
+static lrp_status add_set(lrp_options *out, char *text) {
+  char **grown = text ? realloc(out->set, ((size_t)out->n_set + 1) * sizeof *grown) : NULL;
 
-  if (*text == '=' || !strchr(text, '=')) {
-    return lrp_fail(LRP_ERR_USAGE, "--set: expected KEY=VALUE, got '%.100s'", text);
+  if (!grown) {
+    free(text);
+    return lrp_fail_memory(((size_t)out->n_set + 1) * sizeof *grown, "--set");
   }
-  grown = realloc(out->set, ((size_t)out->n_set + 1) * sizeof *grown);
-  if (!grown) return lrp_fail_memory(((size_t)out->n_set + 1) * sizeof *grown, "--set");
   out->set = grown;
-  out->set[out->n_set++] = (char *)text; /* argv is writable */
+  out->set[out->n_set++] = text;
   return LRP_OK;
+}
+
+static lrp_status read_set(const char *text, lrp_options *out) {
+  if (*text != '=' && strchr(text, '=')) return add_set(out, strdup(text));
+  return lrp_fail(LRP_ERR_USAGE, "--set: expected KEY=VALUE, got '%.100s'", text);
+}
+
+/* a,b -> evaluate.tasks=[a,b]: names hold nothing that YAML would read otherwise. */
+static lrp_status read_names(const lrp_option_row *o, const char *text, lrp_options *out) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  char *set = NULL;
+
+  for (const char *p = text;; p++) {
+    const size_t length = strspn(p, letters);
+    if (length == 0 || (p[length] != ',' && p[length] != '\0')) {
+      return lrp_fail(LRP_ERR_USAGE, "%s: expected names like a,b,c, got '%.100s'", o->name, text);
+    }
+    p += length;
+    if (*p == '\0') break;
+  }
+  if (asprintf(&set, "%s=[%s]", o->key, text) < 0) set = NULL;
+  return add_set(out, set);
+}
+
+static lrp_status set_key(const lrp_option_row *o, const char *value, lrp_options *out) {
+  char *set = NULL;
+  if (asprintf(&set, "%s=%s", o->key, value) < 0) set = NULL;
+  return add_set(out, set);
+}
+
+static bool is_boolean(const char *text) {
+  return strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+}
+
+/* The value of an option that sets a key of the job. */
+static lrp_status read_key(const lrp_option_row *o, const char *text, lrp_options *out) {
+  int64_t number;
+  if (o->type == LRP_OPTION_NAMES) return read_names(o, text, out);
+  if (o->type == LRP_OPTION_INTEGER) {
+    const lrp_status st = read_integer(o, text, &number);
+    return st == LRP_OK ? set_key(o, text, out) : st;
+  }
+  if (is_boolean(text)) return set_key(o, text, out);
+  return lrp_fail(LRP_ERR_USAGE, "%s: expected true or false, got '%.100s'", o->name, text);
 }
 
 static lrp_status read_value(const lrp_option_row *o, const char *text, lrp_options *out) {
   char *field = (char *)out + o->offset;
 
-  if (o->type == LRP_OPTION_SET) return add_set(out, text);
+  if (o->key) return read_key(o, text, out);
+  if (o->type == LRP_OPTION_SET) return read_set(text, out);
   if (o->type == LRP_OPTION_INTEGER) return read_integer(o, text, (int64_t *)field);
   if (o->type == LRP_OPTION_FRACTION) return read_fraction(o, text, (double *)field);
   if (o->type == LRP_OPTION_DURATION) return read_duration(o, text, (double *)field);
@@ -184,7 +248,11 @@ static lrp_status read_option(parse_state *s, int argc, char **argv, int *i) {
   if (!o) return fail_option(text, length);
   s->given[o - lrp_option_rows] = true;
   if (o->type == LRP_OPTION_FLAG) {
-    return equals ? lrp_fail(LRP_ERR_USAGE, "%s takes no value", o->name) : LRP_OK;
+    if (equals) return lrp_fail(LRP_ERR_USAGE, "%s takes no value", o->name);
+    return o->key ? set_key(o, "false", s->out) : LRP_OK; /* the flags that are keys switch off */
+  }
+  if (o->type == LRP_OPTION_SWITCH && !equals && !(*i + 1 < argc && is_boolean(argv[*i + 1]))) {
+    return set_key(o, "true", s->out);
   }
   if (equals) return read_value(o, equals + 1, s->out);
   if (*i + 1 >= argc) {
@@ -280,6 +348,8 @@ lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out) {
   st = read_arguments(&s, argc, argv);
   out->quiet = is_given(&s, "--quiet");
   out->calibrate = is_given(&s, "--calibrate");
+  out->write_out = is_given(&s, "--write_out");
+  out->show_config = is_given(&s, "--show_config");
   if (st == LRP_OK && (is_given(&s, "--help") || is_given(&s, "--version"))) {
     out->command = is_given(&s, "--help") ? LRP_CMD_HELP : LRP_CMD_VERSION;
     return LRP_OK;
@@ -292,6 +362,7 @@ lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out) {
 }
 
 void lrp_options_free(lrp_options *options) {
+  for (int i = 0; i < options->n_set; i++) free(options->set[i]);
   free(options->set);
   memset(options, 0, sizeof *options);
 }

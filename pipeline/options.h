@@ -29,9 +29,11 @@ enum { LRP_MAX_THREADS = 4096 }; /* of a process rank */
 typedef struct {
   lrp_command command;
   const char *operand; /* job file, model directory or output directory; borrowed from argv */
-  char **set;          /* owned array of borrowed "a.b=v" */
+  char **set;          /* owned array of owned "a.b=v": --set and the options that name a key */
   int n_set;
   bool quiet;
+  bool write_out;      /* run: print a prompt of each task */
+  bool show_config;    /* run: print the settings of each task */
   double max_time_s;   /* run: time limit; 0: none */
   int64_t watchdog_s;  /* run: seconds without a sign of life of a process rank */
   int64_t ranks;       /* plan: process ranks to plan for */

@@ -25,7 +25,9 @@ typedef enum {
   LRP_OPTION_INTEGER,
   LRP_OPTION_FRACTION,
   LRP_OPTION_DURATION,
-  LRP_OPTION_TEXT
+  LRP_OPTION_TEXT,
+  LRP_OPTION_NAMES, /* a,b,c */
+  LRP_OPTION_SWITCH /* alone, or with true or false */
 } lrp_option_type;
 
 /** Set of commands (bits 1 << command) that holds them all. */
@@ -39,6 +41,7 @@ typedef struct {
   unsigned commands; /* set of those that know it */
   int most;          /* of an integer */
   const char *help;
+  const char *key; /* of the job: the option sets it as --set does; NULL: none */
 } lrp_option_row;
 
 extern const lrp_option_row lrp_option_rows[];

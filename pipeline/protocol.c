@@ -47,22 +47,34 @@ static json_t *factors_of(const lrp_study *study, int c) {
 /* Everything that is the same for all scores, by the names of the job's keys. */
 static json_t *settings_of(const lrp_study *study) {
   const lrp_job *job = &study->job;
-  return json_pack(
-      "{s:I, s:o, s:o, s:s}", "num_fewshot", (json_int_t)job->evaluate.num_fewshot, "limit",
-      job->evaluate.limit > 0 ? json_integer(job->evaluate.limit) : json_null(), "max_length",
-      study->max_length > 0 ? json_integer(study->max_length) : json_null(), "dtype",
-      lrp_dtype_name(study->eval_dtype));
+  return json_pack("{s:o, s:o, s:s}", "limit",
+                   job->evaluate.limit > 0 ? json_integer(job->evaluate.limit) : json_null(),
+                   "max_length",
+                   study->max_length > 0 ? json_integer(study->max_length) : json_null(), "dtype",
+                   lrp_dtype_name(study->eval_dtype));
+}
+
+/* What stands in front of a task's questions; nothing of a task without shots. The declared split
+ * tells how rows are drawn, the file which ones there are. */
+static void set_shots(json_t *data, const lrp_task *task) {
+  const lrp_task_shots *shots = &task->shots;
+  if (shots->n == 0) return;
+  json_object_set_new(data, "num_fewshot", json_integer(shots->n));
+  json_object_set_new(data, "fewshot_split",
+                      shots->split ? json_string(shots->split) : json_null());
+  json_object_set_new(data, "fewshot_file", json_string(shots->data->file));
+  json_object_set_new(data, "fewshot_xxh3", lrp_json_hash(shots->data->rows.xxh3));
 }
 
 static json_t *data_of(const lrp_study *study) {
   json_t *data = json_object();
   for (int t = 0; t < study->n_tasks; t++) {
     const lrp_task *task = &study->tasks[t];
-    json_object_set_new(
-        data, task->kind->name,
-        json_pack("{s:s, s:o, s:I, s:I}", "file", task->data->file, "xxh3",
-                  lrp_json_hash(task->data->rows.xxh3), "documents", (json_int_t)task->n_docs,
-                  "requests", (json_int_t)task->n_requests));
+    json_t *one = json_pack("{s:s, s:o, s:I, s:I}", "file", task->data->file, "xxh3",
+                            lrp_json_hash(task->data->rows.xxh3), "documents",
+                            (json_int_t)task->n_docs, "requests", (json_int_t)task->n_requests);
+    set_shots(one, task);
+    json_object_set_new(data, task->kind->name, one);
   }
   return data;
 }
@@ -153,6 +165,20 @@ static lrp_status check_configuration(const lrp_study *study, int c, const json_
   return st;
 }
 
+/* Other shots are another job; of what there was before shots, there are none. */
+static lrp_status check_shots(const lrp_study *study, const char *task, const json_t *mine,
+                              const json_t *stored) {
+  static const char *const keys[] = {"num_fewshot", "fewshot_split"};
+  char what[96];
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    const json_t *a = json_object_get(mine, keys[i]), *b = json_object_get(stored, keys[i]);
+    if (a == b || (a && b && json_equal(a, (json_t *)(uintptr_t)b))) continue;
+    snprintf(what, sizeof what, "evaluate.tasks: %s: ", task);
+    return refuse(study, what, keys[i], a, b);
+  }
+  return LRP_OK;
+}
+
 static lrp_status check_data(const lrp_study *study, const json_t *covers) {
   json_t *files = lrp_model_files(study), *data = data_of(study);
   json_t *tokenizer = lrp_json_hash(study->tokenizer_xxh3);
@@ -171,6 +197,7 @@ static lrp_status check_data(const lrp_study *study, const json_t *covers) {
   }
   json_object_foreach(data, task, mine) {
     json_t *stored = json_object_get(json_object_get(covers, "data"), task);
+    if (st == LRP_OK && stored) st = check_shots(study, task, mine, stored);
     if (st == LRP_OK && stored && !json_equal(mine, stored)) {
       st = lrp_fail(
           LRP_ERR_DATA,

@@ -1,5 +1,9 @@
 #include "pipeline/python_random.h"
 
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
 enum { n = lrp_random_words, middle = 397 };
 
 static void init_genrand(uint32_t *state, uint32_t seed) {
@@ -31,6 +35,7 @@ void lrp_random_seed(lrp_random *random, uint32_t seed) {
   }
   s[0] = 0x80000000u;
   random->used = lrp_random_block;
+  random->words = lrp_random_words;
 }
 
 static uint32_t twist(uint32_t high, uint32_t low) {
@@ -69,4 +74,56 @@ const double *lrp_random_take(lrp_random *random, int64_t most, int *count) {
   *count = most < left ? (int)most : left;
   random->used += *count;
   return random->block + (random->used - *count);
+}
+
+static uint32_t next_word(lrp_random *random) {
+  if (random->words == lrp_random_words) {
+    next_state(random->state);
+    random->words = 0;
+  }
+  return temper(random->state[random->words++]);
+}
+
+/* A number of 0..size-1, size > 0: as many bits as size has, drawn again until they are less. */
+static int64_t below(lrp_random *random, int64_t size) {
+  int bits = 0;
+  int64_t x;
+  while (size >> bits > 0) bits++;
+  do {
+    x = (int64_t)(next_word(random) >> (32 - bits));
+  } while (x >= size);
+  return x;
+}
+
+/* Draws from a pool of what is left. */
+static lrp_status sample_pool(lrp_random *random, int64_t size, int64_t k, int64_t *rows) {
+  int64_t *pool = malloc(((size_t)size + 1) * sizeof *pool);
+  if (!pool) return lrp_fail_memory((size_t)size * sizeof *pool, "a sample of rows");
+  for (int64_t i = 0; i < size; i++) pool[i] = i;
+  for (int64_t i = 0; i < k; i++) {
+    const int64_t j = below(random, size - i);
+    rows[i] = pool[j];
+    pool[j] = pool[size - i - 1];
+  }
+  free(pool);
+  return LRP_OK;
+}
+
+static bool contains(const int64_t *rows, int64_t count, int64_t row) {
+  for (int64_t i = 0; i < count; i++) {
+    if (rows[i] == row) return true;
+  }
+  return false;
+}
+
+/* Which of its two ways Python takes decides what is drawn. */
+lrp_status lrp_random_sample(lrp_random *random, int64_t size, int64_t k, int64_t *rows) {
+  const double set_size = k > 5 ? 21.0 + pow(4.0, ceil(log(3.0 * (double)k) / log(4.0))) : 21.0;
+  if ((double)size <= set_size) return sample_pool(random, size, k, rows);
+  for (int64_t i = 0; i < k; i++) {
+    do {
+      rows[i] = below(random, size);
+    } while (contains(rows, i, rows[i]));
+  }
+  return LRP_OK;
 }

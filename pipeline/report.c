@@ -13,6 +13,7 @@
 #include "pipeline/metrics.h"
 #include "pipeline/partition.h"
 #include "pipeline/results.h"
+#include "pipeline/savings.h"
 
 enum { json_bytes_max = 1 << 30 };
 
@@ -78,17 +79,36 @@ static void scores_free(lrp_scores *scores, int n) {
   for (int t = 0; t < n; t++) {
     free((void *)(uintptr_t)scores[t].ll);
     free((void *)(uintptr_t)scores[t].greedy);
+    for (int64_t i = 0; scores[t].texts && i < scores[t].task->n_requests; i++) {
+      free(scores[t].texts[i]);
+    }
+    free((void *)(uintptr_t)scores[t].texts);
   }
+}
+
+/* What is stored of a pair: log-likelihoods, or texts. */
+static lrp_status answers_read(lrp_scorebook *book, int pair, lrp_scores *scores) {
+  const lrp_task *task = scores->task;
+  double *ll = NULL;
+  uint8_t *greedy = NULL;
+  if (task->kind->output == LRP_GENERATE) {
+    char **texts = calloc((size_t)task->n_requests, sizeof *texts);
+    scores->texts = texts;
+    return texts ? lrp_scorebook_read_texts(book, pair, texts)
+                 : lrp_fail_memory((size_t)task->n_requests * sizeof *texts, "the answers");
+  }
+  const lrp_status st = lrp_scorebook_read(book, pair, &ll, &greedy);
+  scores->ll = ll;
+  scores->greedy = greedy;
+  return st;
 }
 
 static lrp_status scores_read(const lrp_study *study, lrp_scorebook *book, int c,
                               lrp_scores *scores) {
   lrp_status st = LRP_OK;
   for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) {
-    double *ll = NULL;
-    uint8_t *greedy = NULL;
-    st = lrp_scorebook_read(book, c * study->n_tasks + t, &ll, &greedy);
-    scores[t] = (lrp_scores){.task = &study->tasks[t], .ll = ll, .greedy = greedy};
+    scores[t] = (lrp_scores){.task = &study->tasks[t]};
+    st = answers_read(book, c * study->n_tasks + t, &scores[t]);
     if (st == LRP_OK) st = lrp_scores_estimate(&scores[t]);
   }
   return st;
@@ -100,17 +120,20 @@ static json_t *number_or_null(double x) {
   return isnan(x) ? json_null() : json_string(x > 0 ? "inf" : "-inf");
 }
 
-/* "<name>/<metric>": value, "<name>/<metric>_stderr": value, ... in the order of columns. */
+/* "<name>/<metric>": value, "<name>/<metric>_stderr": value, ... in the order of columns; with
+ * filters "<name>/<metric>/<filter>". */
 static void add_columns(json_t *columns, const char *name, const lrp_metrics *metrics,
                         const lrp_estimate *estimates) {
   char key[128];
   for (int m = 0; m < metrics->n; m++) {
     const lrp_metric *metric = &metrics->metric[m];
     if (metric->aggregation == LRP_TOTAL) continue; /* a size, no score */
-    snprintf(key, sizeof key, "%s/%s", name, metric->name);
+    const int length =
+        snprintf(key, sizeof key, "%s/%s%s%s", name, metric->name, metric->filter ? "/" : "",
+                 metric->filter ? metric->filter->name : "");
     json_object_set_new(columns, key, number_or_null(estimates[m].value));
     if (!lrp_aggregation_has_error(metric->aggregation)) continue;
-    snprintf(key, sizeof key, "%s/%s_stderr", name, metric->name);
+    snprintf(key + length, sizeof key - (size_t)length, "_stderr");
     json_object_set_new(columns, key, number_or_null(estimates[m].stderr_));
   }
 }
@@ -149,7 +172,7 @@ static lrp_status write_configuration(const lrp_study *study, lrp_scorebook *boo
   double seconds = 0.0;
   lrp_status st = dir ? lrp_make_directory(dir) : LRP_ERR_MEM;
   for (int t = 0; t < study->n_tasks; t++) {
-    seconds += lrp_scorebook_seconds(book, c * study->n_tasks + t);
+    seconds += lrp_scorebook_effort(book, c * study->n_tasks + t).seconds;
   }
   const lrp_results_info info = {
       .configuration = name,
@@ -259,16 +282,37 @@ static lrp_status remove_tradeoff(const lrp_study *study) {
   return st;
 }
 
+/* {"layer_token_products": {...}}; null where nothing is evaluated, or by an encoder. */
+static lrp_status evaluation_json(const lrp_study *study, const lrp_scorebook *book, json_t **out) {
+  lrp_savings savings;
+  *out = NULL;
+  if (!book || study->model.config.family == LRP_FAMILY_BERT) {
+    *out = json_null();
+    return LRP_OK;
+  }
+  const lrp_status st = lrp_savings_of(book, &savings);
+  if (st != LRP_OK) return st;
+  lrp_log("evaluate: %lld layer-token products; each configuration by itself: %lld; and each "
+          "request by itself: %lld",
+          (long long)savings.computed, (long long)savings.distinct, (long long)savings.alone);
+  *out = json_pack("{s:{s:I, s:I, s:I}}", "layer_token_products", "computed",
+                   (json_int_t)savings.computed, "each_configuration_alone",
+                   (json_int_t)savings.distinct, "each_request_alone", (json_int_t)savings.alone);
+  return *out ? LRP_OK : lrp_fail_memory(0, "the report");
+}
+
 lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scorebook *book,
                             const json_t *provenance) {
-  json_t *rows = json_array();
+  json_t *rows = json_array(), *evaluation = NULL;
   lrp_status st = rows ? LRP_OK : lrp_fail_memory(0, "the report");
   if (st == LRP_OK) st = remove_tradeoff(study);
   if (st == LRP_OK) st = write_named(study, store, "tensors.csv", NULL, NULL);
   for (int c = 0; st == LRP_OK && c < study->plan.n_configurations; c++) {
     st = add_row(study, book, c, provenance, rows);
   }
-  json_t *all = json_pack("{s:O, s:O}", "configurations", rows, "provenance", provenance);
+  if (st == LRP_OK) st = evaluation_json(study, book, &evaluation);
+  json_t *all = json_pack("{s:O, s:o*, s:O}", "configurations", rows, "evaluation", evaluation,
+                          "provenance", provenance);
   if (st == LRP_OK && !all) st = lrp_fail_memory(0, "the report");
   st = lrp_json_checked(st);
   if (st == LRP_OK) st = write_named(study, store, "tradeoff.csv", rows, NULL);

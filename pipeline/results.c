@@ -47,14 +47,15 @@ static json_t *copy_or_null(const json_t *value) {
   return NULL;
 }
 
-/* Add "<metric>,none" and "<metric>_stderr,none" to object. */
+/* Add "<metric>,<filter>" and "<metric>_stderr,<filter>" to object. */
 static bool set_estimates(json_t *object, const lrp_metrics *metrics,
                           const lrp_estimate *estimates) {
   char key[64];
   for (int m = 0; m < metrics->n; m++) {
-    snprintf(key, sizeof key, "%s,none", metrics->metric[m].name);
+    const lrp_metric *metric = &metrics->metric[m];
+    snprintf(key, sizeof key, "%s,%s", metric->name, lrp_metric_filter(metric));
     if (!set(object, key, real_or_na(estimates[m].value))) return false;
-    snprintf(key, sizeof key, "%s_stderr,none", metrics->metric[m].name);
+    snprintf(key, sizeof key, "%s_stderr,%s", metric->name, lrp_metric_filter(metric));
     if (!set(object, key, real_or_na(estimates[m].stderr_))) return false;
   }
   return true;
@@ -81,11 +82,20 @@ static json_t *task_subtasks(const lrp_scores *scores, const lrp_results_info *i
   return json_array();
 }
 
+/* Whether a metric of that name, through another filter, precedes metric m. */
+static bool is_listed(const lrp_metrics *metrics, int m) {
+  for (int i = 0; i < m; i++) {
+    if (strcmp(metrics->metric[i].name, metrics->metric[m].name) == 0) return true;
+  }
+  return false;
+}
+
 static json_t *metric_list(const lrp_metrics *metrics) {
   json_t *list = json_array();
   bool ok = list;
   for (int m = 0; ok && m < metrics->n; m++) {
     const lrp_metric *metric = &metrics->metric[m];
+    if (is_listed(metrics, m)) continue;
     ok = json_array_append_new(
              list, json_pack("{s:s, s:s, s:b}", "metric", metric->name, "aggregation",
                              lrp_aggregation_name(metric->aggregation), "higher_is_better",
@@ -105,6 +115,8 @@ static const char *output_type(lrp_output output) {
       return "answer_span";
     case LRP_BLANKS:
       return "masked_loglikelihood";
+    case LRP_GENERATE:
+      return "generate_until";
     case LRP_LOGLIKELIHOOD:
     case LRP_TOKEN_WINDOWS:
       break;
@@ -112,30 +124,74 @@ static const char *output_type(lrp_output output) {
   return "loglikelihood";
 }
 
-/* "test" of "ai2_arc/ARC-Easy/test.jsonl". */
-static void split_of(const lrp_task *task, char split[32]) {
-  const char *slash = strrchr(task->data->file, '/');
-  const char *name = slash ? slash + 1 : task->data->file;
-  snprintf(split, 32, "%.*s", (int)strcspn(name, "."), name);
+json_t *lrp_generation_kwargs(const lrp_task_kind *kind) {
+  json_t *until = json_array();
+  bool ok = until;
+  for (int i = 0; ok && i < LRP_TASK_STOPS && kind->stops[i]; i++) {
+    ok = json_array_append_new(until, json_string(kind->stops[i])) == 0;
+  }
+  json_t *kwargs =
+      json_pack("{s:o, s:b, s:f}", "until", until, "do_sample", false, "temperature", 0.0);
+  return kept(kwargs, ok);
 }
 
-static json_t *task_config(const lrp_scores *scores, const lrp_results_info *info) {
-  const lrp_task_kind *kind = scores->task->kind;
-  char split[32], split_key[40];
+/* [{"name", "filter": [regex, take_first]}, ...] */
+static json_t *filter_list(const lrp_metrics *metrics) {
+  json_t *list = json_array();
+  bool ok = list;
+  for (int m = 0; ok && m < metrics->n; m++) {
+    const lrp_filter *filter = metrics->metric[m].filter;
+    ok = json_array_append_new(
+             list, json_pack("{s:s, s:[{s:s, s:i, s:s}, {s:s}]}", "name", filter->name, "filter",
+                             "function", "regex", "group_select", filter->last ? -1 : 0,
+                             "regex_pattern", filter->pattern, "function", "take_first")) == 0;
+  }
+  return kept(list, ok);
+}
+
+/* What LRP_GENERATE has besides. */
+static bool set_generation(json_t *config, const lrp_task_kind *kind) {
+  return set(config, "generation_kwargs", lrp_generation_kwargs(kind)) &&
+         set(config, "max_gen_toks", json_integer(kind->max_new)) &&
+         set(config, "filter_list", filter_list(kind->metrics));
+}
+
+/* Where shots are from, and by which of the harness's samplers. */
+static bool set_shots(json_t *config, const lrp_task *task) {
+  char split[LRP_SPLIT];
+  const char *sampler = task->kind->shots == LRP_SHOTS_FIRST ? "first_n" : "default";
+  if (task->shots.n == 0) return true;
+  lrp_dataset_split(task->shots.data, split);
+  return set(config, "fewshot_split", json_string(split)) &&
+         set(config, "fewshot_config", json_pack("{s:s}", "sampler", sampler));
+}
+
+json_t *lrp_task_settings(const lrp_task *task) {
+  const lrp_task_kind *kind = task->kind;
+  char split[LRP_SPLIT], split_key[LRP_SPLIT + 8];
   char *description = lrp_task_description(kind);
   if (!description) return NULL;
 
-  split_of(scores->task, split);
+  lrp_dataset_split(task->data, split);
   snprintf(split_key, sizeof split_key, "%s_split", split);
   json_t *config = json_pack(
       "{s:s, s:s, s:s?, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:{s:f}}", "task", kind->name,
       "dataset_path", kind->dataset, "dataset_name", kind->subset, split_key, split, "output_type",
       output_type(kind->output), "description", description, "target_delimiter", " ",
-      "fewshot_delimiter", "\n\n", "num_fewshot", (json_int_t)info->num_fewshot, "metric_list",
+      "fewshot_delimiter", "\n\n", "num_fewshot", (json_int_t)task->shots.n, "metric_list",
       metric_list(kind->metrics), "metadata", "version", kind->version);
   free(description);
-  if (!lrp_output_is_encoders(kind->output)) return config;
-  return kept(config, set(config, "max_length", json_integer(scores->task->max_length)));
+  bool ok = set_shots(config, task);
+  if (kind->output == LRP_GENERATE) ok = ok && set_generation(config, kind);
+  if (lrp_output_is_encoders(kind->output)) {
+    ok = ok && set(config, "max_length", json_integer(task->max_length));
+  }
+  return kept(config, ok);
+}
+
+static json_t *task_config(const lrp_scores *scores, const lrp_results_info *info) {
+  (void)info;
+  return lrp_task_settings(scores->task);
 }
 
 static json_t *task_version(const lrp_scores *scores, const lrp_results_info *info) {
@@ -144,8 +200,8 @@ static json_t *task_version(const lrp_scores *scores, const lrp_results_info *in
 }
 
 static json_t *task_shots(const lrp_scores *scores, const lrp_results_info *info) {
-  (void)scores;
-  return json_integer(info->num_fewshot);
+  (void)info;
+  return json_integer(scores->task->shots.n);
 }
 
 static json_t *higher(const lrp_metrics *metrics) {
@@ -184,7 +240,8 @@ static json_t *group_results(const group_info *g) {
   bool ok = set_estimates(object, g->scores.metrics, g->scores.estimate);
   for (int m = 0; ok && m < g->scores.metrics->n; m++) {
     char key[64];
-    snprintf(key, sizeof key, "%s,none", g->scores.metrics->metric[m].name);
+    const lrp_metric *metric = &g->scores.metrics->metric[m];
+    snprintf(key, sizeof key, "%s,%s", metric->name, lrp_metric_filter(metric));
     ok = set(counts, key, json_integer(g->scores.n_docs));
   }
   return kept(object, set(object, "sample_count", counts) && ok);
@@ -215,24 +272,65 @@ static json_t *group_higher(const group_info *g) {
   return higher(g->scores.metrics);
 }
 
-/* Sections of results.json, which hold a value for each task and for each group. */
+/* The average of a suite, and what it is made from: "<member>/<metric>": value. */
+static json_t *suite_results(const lrp_task_suite *suite, const lrp_scores *scores, int n_scores) {
+  json_t *object = json_pack("{s:s, s:s}", "alias", suite->name, "name", suite->name);
+  json_t *members = json_object();
+  bool ok = set(object, "average,none", real_or_na(lrp_suite_average(suite, scores, n_scores))) &&
+            set(object, "average_stderr,none", json_string("N/A"));
+  for (int i = 0; ok && i < lrp_suite_size(suite); i++) {
+    const lrp_suite_member *m = &suite->members[i];
+    char key[64];
+    snprintf(key, sizeof key, "%s/%s", m->name, m->metric);
+    ok = set(members, key, real_or_na(lrp_suite_value(m, scores, n_scores)));
+  }
+  return kept(object, set(object, "members", members) && ok);
+}
+
+static json_t *suite_subtasks(const lrp_task_suite *suite, const lrp_scores *scores, int n_scores) {
+  json_t *list = json_array();
+  bool ok = list;
+  (void)scores;
+  (void)n_scores;
+  for (int i = 0; ok && i < lrp_suite_size(suite); i++) {
+    ok = json_array_append_new(list, json_string(suite->members[i].name)) == 0;
+  }
+  return kept(list, ok);
+}
+
+static json_t *suite_higher(const lrp_task_suite *suite, const lrp_scores *scores, int n_scores) {
+  (void)suite;
+  (void)scores;
+  (void)n_scores;
+  return json_pack("{s:b}", "average", 1);
+}
+
+/* Sections of results.json, which hold a value for each task, group and suite. */
 typedef struct {
   const char *name;
+  json_t *(*of_suite)(const lrp_task_suite *suite, const lrp_scores *scores, int n_scores);
   json_t *(*of_group)(const group_info *group);
   json_t *(*of_task)(const lrp_scores *scores, const lrp_results_info *info);
 } section_kind;
 
 static const section_kind sections[] = {
-    {"results", group_results, task_results},          {"groups", group_results, NULL},
-    {"group_subtasks", group_subtasks, task_subtasks}, {"configs", NULL, task_config},
-    {"versions", group_version, task_version},         {"n-shot", NULL, task_shots},
-    {"higher_is_better", group_higher, task_higher},   {"n-samples", NULL, task_samples},
+    {"results", suite_results, group_results, task_results},
+    {"groups", suite_results, group_results, NULL},
+    {"group_subtasks", suite_subtasks, group_subtasks, task_subtasks},
+    {"configs", NULL, NULL, task_config},
+    {"versions", NULL, group_version, task_version},
+    {"n-shot", NULL, NULL, task_shots},
+    {"higher_is_better", suite_higher, group_higher, task_higher},
+    {"n-samples", NULL, NULL, task_samples},
 };
 
 static json_t *section(const section_kind *kind, const lrp_results_info *info,
                        const lrp_scores *scores, int n_scores) {
   json_t *object = json_object();
   bool ok = object;
+  for (int i = 0; ok && kind->of_suite && i < info->n_suites; i++) {
+    ok = set(object, info->suites[i]->name, kind->of_suite(info->suites[i], scores, n_scores));
+  }
   for (int i = 0; ok && kind->of_group && i < info->n_groups; i++) {
     const group_info g = {.group = info->groups[i],
                           .scores = lrp_group_estimate(info->groups[i], scores, n_scores),
@@ -250,7 +348,7 @@ static json_t *length_or_null(const lrp_results_info *info) {
   return info->max_length > 0 ? json_integer(info->max_length) : json_null();
 }
 
-/* The harness's settings. The seeds are those that it would use; nothing here draws numbers. */
+/* The harness's settings. The seeds are those that it would use; shots are drawn with the last. */
 static json_t *run_config(const lrp_results_info *info) {
   return json_pack("{s:s, s:{s:o, s:s, s:o}, s:i, s:s, s:o, s:i, s:i, s:i, s:i, s:i}", "model",
                    "lrpipe", "model_args", "pretrained", text_or_null(info->model), "dtype",
@@ -281,7 +379,7 @@ static json_t *make_results(const lrp_results_info *info, const lrp_scores *scor
   bool ok = root;
 
   for (size_t i = 0; ok && i < sizeof sections / sizeof sections[0]; i++) {
-    if (!sections[i].of_task && info->n_groups == 0) continue; /* as the harness */
+    if (!sections[i].of_task && info->n_groups + info->n_suites == 0) continue; /* as the harness */
     ok = set(root, sections[i].name, section(&sections[i], info, scores, n_scores));
   }
   if (ok && set_run(root, info) && lrp_json_checked(LRP_OK) == LRP_OK) return root;

@@ -203,7 +203,7 @@ static lrp_status say_result(const run_state *run) {
   return st;
 }
 
-lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **argv) {
+lrp_status lrp_run_job(const lrp_options *options, MPI_Comm comm, int argc, char **argv) {
   run_state run = {0};
   const double start = MPI_Wtime();
   lrp_status st = lrp_topology_init(&run.topo, comm);

@@ -9,6 +9,6 @@
  *  Collective over comm. argc and argv are recorded in the provenance.
  *  What failed is said on stderr, once, and in run.log.
  *  @return LRP_OK or the status of what failed; the same on every process rank */
-lrp_status lrp_run(const lrp_options *options, MPI_Comm comm, int argc, char **argv);
+lrp_status lrp_run_job(const lrp_options *options, MPI_Comm comm, int argc, char **argv);
 
 #endif

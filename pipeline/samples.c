@@ -1,4 +1,5 @@
-/* samples_<task>.jsonl, the second file of pipeline/results.h: a line per document. */
+/* samples_<task>.jsonl, the second file of pipeline/results.h: a line per document; with filters
+ * one per filter and document. */
 #include <inttypes.h>
 #include <math.h>
 #include <openssl/evp.h>
@@ -45,10 +46,24 @@ static void write_text(FILE *out, const char *text) {
   lrp_python_json_string(out, text, strlen(text));
 }
 
+/* What a request asks for: a continuation, or how to generate one. */
+static lrp_status write_asked(FILE *out, const lrp_task *task, const lrp_request *request) {
+  if (request->continuation) {
+    write_text(out, request->continuation);
+    return LRP_OK;
+  }
+  json_t *kwargs = lrp_generation_kwargs(task->kind);
+  if (!kwargs) return lrp_fail_memory(0, "a line of samples");
+  lrp_python_json(out, kwargs, -1);
+  json_decref(kwargs);
+  return LRP_OK;
+}
+
 /* {"gen_args_0": {"arg_0": context, "arg_1": continuation}, ...}; of a text that is scored as a
  * whole {"gen_args_0": {"arg_0": text}}; nothing of a window of tokens. */
-static void write_arguments(FILE *out, const lrp_task *task, const lrp_doc *doc) {
+static lrp_status write_arguments(FILE *out, const lrp_task *task, const lrp_doc *doc) {
   const lrp_request *requests = task->requests + doc->first;
+  lrp_status st = LRP_OK;
   fputs(", \"arguments\": {", out);
   if (task->kind->output == LRP_ROLLING) {
     fputs("\"gen_args_0\": {\"arg_0\": ", out);
@@ -59,10 +74,12 @@ static void write_arguments(FILE *out, const lrp_task *task, const lrp_doc *doc)
     fprintf(out, "%s\"gen_args_%d\": {\"arg_0\": ", i > 0 ? ", " : "", i);
     write_text(out, requests[i].context);
     fputs(", \"arg_1\": ", out);
-    write_text(out, requests[i].continuation);
+    st = write_asked(out, task, &requests[i]);
+    if (st != LRP_OK) break;
     putc('}', out);
   }
   putc('}', out);
+  return st;
 }
 
 /* A list per request of [log-likelihood, is greedy], both as strings; resps holds a list of such
@@ -111,6 +128,21 @@ static lrp_status write_span_answer(FILE *out, const lrp_scores *scores, const l
   return LRP_OK;
 }
 
+/* What was generated, and what the filter finds in it. */
+static lrp_status write_generated(FILE *out, const lrp_scores *scores, const lrp_doc *doc,
+                                  const lrp_filter *filter) {
+  const char *text = scores->texts[doc->first];
+  char *answer = lrp_filter_apply(filter, text);
+  if (!answer) return LRP_ERR_MEM;
+  fputs(", \"resps\": [[", out);
+  write_text(out, text);
+  fputs("]], \"filtered_resps\": [", out);
+  write_text(out, answer);
+  putc(']', out);
+  free(answer);
+  return LRP_OK;
+}
+
 /* The value of a metric for a document: what its aggregation is over. */
 static lrp_status write_value(FILE *out, const lrp_scores *scores, const lrp_metric *metric,
                               const lrp_doc *doc) {
@@ -141,16 +173,22 @@ static lrp_status write_value(FILE *out, const lrp_scores *scores, const lrp_met
   return LRP_OK;
 }
 
-static lrp_status write_metrics(FILE *out, const lrp_scores *scores, const lrp_doc *doc) {
+/* The metrics that see what filter finds. */
+static lrp_status write_metrics(FILE *out, const lrp_scores *scores, const lrp_doc *doc,
+                                const lrp_filter *filter) {
   const lrp_metrics *metrics = scores->task->kind->metrics;
+  const char *comma = "";
   lrp_status st = LRP_OK;
 
-  fputs(", \"filter\": \"none\", \"metrics\": [", out);
+  fprintf(out, ", \"filter\": \"%s\", \"metrics\": [", filter ? filter->name : "none");
   for (int m = 0; m < metrics->n; m++) {
-    fprintf(out, "%s\"%s\"", m > 0 ? ", " : "", metrics->metric[m].name);
+    if (metrics->metric[m].filter != filter) continue;
+    fprintf(out, "%s\"%s\"", comma, metrics->metric[m].name);
+    comma = ", ";
   }
   putc(']', out);
   for (int m = 0; st == LRP_OK && m < metrics->n; m++) {
+    if (metrics->metric[m].filter != filter) continue;
     fprintf(out, ", \"%s\": ", metrics->metric[m].name);
     st = write_value(out, scores, &metrics->metric[m], doc);
   }
@@ -175,7 +213,8 @@ static const char *prompt_of(const lrp_task *task, const lrp_doc *doc) {
   return context ? context : doc->target;
 }
 
-static lrp_status write_sample(FILE *out, const lrp_scores *scores, int64_t doc_id) {
+static lrp_status write_sample(FILE *out, const lrp_scores *scores, int64_t doc_id,
+                               const lrp_filter *filter) {
   const lrp_task *task = scores->task;
   const lrp_doc *doc = &task->docs[doc_id];
 
@@ -183,29 +222,36 @@ static lrp_status write_sample(FILE *out, const lrp_scores *scores, int64_t doc_
   lrp_python_json(out, doc->shown, -1);
   fputs(", \"target\": ", out);
   write_text(out, doc->target);
-  write_arguments(out, task, doc);
-  lrp_status st = LRP_OK;
+  lrp_status st = write_arguments(out, task, doc);
+  if (st != LRP_OK) return st;
   if (task->kind->output == LRP_ROLLING) {
     write_rolling_answer(out, scores, doc);
   } else if (task->kind->output == LRP_SPANS) {
     st = write_span_answer(out, scores, doc);
+  } else if (filter) {
+    st = write_generated(out, scores, doc, filter);
   } else {
     write_answers(out, "resps", scores, doc, true);
     write_answers(out, "filtered_resps", scores, doc, false);
   }
-  if (st == LRP_OK) st = write_metrics(out, scores, doc);
+  if (st == LRP_OK) st = write_metrics(out, scores, doc, filter);
   if (st == LRP_OK) st = write_hashes(out, doc, prompt_of(task, doc));
   fputs("}\n", out);
   return st;
 }
 
 static lrp_status write_samples(const char *path, const lrp_scores *scores) {
+  const lrp_metrics *metrics = scores->task->kind->metrics;
   lrp_file_writer writer = {0};
   lrp_status st = lrp_file_writer_open(&writer, path);
   if (st != LRP_OK) return st;
 
-  for (int64_t i = 0; i < scores->task->n_docs && st == LRP_OK; i++) {
-    st = write_sample(writer.stream, scores, i);
+  for (int m = 0; m < metrics->n && st == LRP_OK; m++) {
+    const lrp_filter *filter = metrics->metric[m].filter;
+    if (m > 0 && filter == metrics->metric[m - 1].filter) continue;
+    for (int64_t i = 0; i < scores->task->n_docs && st == LRP_OK; i++) {
+      st = write_sample(writer.stream, scores, i, filter);
+    }
   }
   if (st == LRP_OK) return lrp_file_writer_commit(&writer);
   lrp_file_writer_discard(&writer);

@@ -6,6 +6,7 @@
 
 #include "io/base/json_memory.h"
 #include "kernels/log.h"
+#include "pipeline/generate.h"
 #include "pipeline/protocol.h"
 
 /* A block ends with the first document or window that brings it to this many tokens: enough for
@@ -13,19 +14,38 @@
  * a small part of it. */
 enum { block_tokens = 4096 };
 
+/* And with so many answers of LRP_GENERATE, each of which takes as many passes as it has tokens:
+ * they advance together. */
+enum { block_answers = 8 };
+
 /* Longest time that a finished block waits for its journal record. */
 static const double flush_every_s = 1.0;
 
-/* Datasets of a pair, in this order: the extents of a block follow it. */
-enum { part_ll, part_greedy, parts };
+/* A dataset of a pair, which has a row per request. */
+typedef struct {
+  const char *name;
+  lrp_ledger_type type;
+  int64_t cols; /* 0: one number per request */
+} score_part;
 
-static const char *const part_names[parts] = {"loglikelihood", "greedy"};
+enum { parts_max = 2 };
+
+/* The datasets of a pair of this task, in the order of a block's extents. */
+static int parts_of(const lrp_task *task, score_part parts[parts_max]) {
+  if (task->kind->output == LRP_GENERATE) {
+    parts[0] = (score_part){"tokens", LRP_LEDGER_I32, task->kind->max_new};
+    return 1;
+  }
+  parts[0] = (score_part){"loglikelihood", LRP_LEDGER_F64, 0};
+  parts[1] = (score_part){"greedy", LRP_LEDGER_U8, 0};
+  return 2;
+}
 
 /* "/results/<configuration>/<task>/loglikelihood"; freed by the caller. */
-static char *part_path(const lrp_study *study, const lrp_pair *pair, int part) {
+static char *part_path(const lrp_study *study, const lrp_pair *pair, const char *part) {
   char *path = NULL;
   if (asprintf(&path, "/results/%s/%s/%s", study->plan.configurations[pair->configuration].name,
-               study->tasks[pair->task].kind->name, part_names[part]) >= 0) {
+               study->tasks[pair->task].kind->name, part) >= 0) {
     return path;
   }
   lrp_fail_memory(strlen(study->tasks[pair->task].kind->name), "a dataset path");
@@ -52,10 +72,15 @@ static int64_t common_tokens(const lrp_request *a, const lrp_request *b) {
  * beginning once that it shares with the request before it, or with the first one. */
 static int64_t new_tokens(const lrp_task *task, int64_t first, int64_t r) {
   const lrp_request *q = &task->requests[r];
-  if (r == first || lrp_output_is_encoders(task->kind->output)) return q->n_tokens;
+  const int64_t own = q->n_tokens + task->kind->max_new;
+  if (r == first || lrp_output_is_encoders(task->kind->output)) return own;
   const int64_t before = common_tokens(&task->requests[r - 1], q);
   const int64_t begin = common_tokens(&task->requests[first], q);
-  return q->n_tokens - (before > begin ? before : begin);
+  return own - (before > begin ? before : begin);
+}
+
+static bool is_full(const lrp_task *task, const lrp_block *b) {
+  return task->kind->output == LRP_GENERATE ? b->n >= block_answers : b->tokens >= block_tokens;
 }
 
 /* Cut the requests of a pair's task into blocks; with blocks NULL only count them. */
@@ -68,7 +93,7 @@ static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
       const bool last = doc->first + r + 1 == task->n_requests;
       b.n++;
       b.tokens += new_tokens(task, b.first, doc->first + r);
-      if (!last && (b.tokens < block_tokens || !may_cut(task, doc, r))) continue;
+      if (!last && !(is_full(task, &b) && may_cut(task, doc, r))) continue;
       if (blocks) blocks[n] = b;
       n++;
       b = (lrp_block){.pair = pair, .first = b.first + b.n};
@@ -135,15 +160,15 @@ static void score_plan_free(score_plan *p) {
 }
 
 static lrp_status add_block(score_plan *p, const lrp_study *study, const lrp_pair *pair,
-                            const lrp_block *b, int64_t first_dataset) {
+                            const lrp_block *b, int64_t first_dataset, int n_parts) {
   lrp_ledger_unit *unit = &p->units[p->plan.n_units++];
-  *unit = (lrp_ledger_unit){.first_extent = p->plan.n_extents, .n_extents = parts};
+  *unit = (lrp_ledger_unit){.first_extent = p->plan.n_extents, .n_extents = n_parts};
   if (asprintf(&unit->name, "%s/%s/%lld+%lld", study->plan.configurations[pair->configuration].name,
                study->tasks[pair->task].kind->name, (long long)b->first, (long long)b->n) < 0) {
     unit->name = NULL;
     return lrp_fail_memory(sizeof *unit, "the plan of the evaluation");
   }
-  for (int part = 0; part < parts; part++) {
+  for (int part = 0; part < n_parts; part++) {
     p->extents[p->plan.n_extents++] =
         (lrp_ledger_extent){.dataset = first_dataset + part, .row = b->first, .rows = b->n};
   }
@@ -151,19 +176,22 @@ static lrp_status add_block(score_plan *p, const lrp_study *study, const lrp_pai
 }
 
 static lrp_status add_pair(score_plan *p, const lrp_scorebook *book, const lrp_pair *pair) {
-  static const lrp_ledger_type types[parts] = {LRP_LEDGER_F64, LRP_LEDGER_U8};
   const lrp_study *study = book->study;
+  const lrp_task *task = &study->tasks[pair->task];
   const int64_t first_dataset = p->plan.n_datasets;
   lrp_status st = LRP_OK;
-  for (int part = 0; part < parts; part++) {
+  score_part parts[parts_max];
+  const int n_parts = parts_of(task, parts);
+  for (int part = 0; part < n_parts; part++) {
     lrp_ledger_dataset *d = &p->datasets[p->plan.n_datasets++];
-    *d = (lrp_ledger_dataset){.path = part_path(study, pair, part),
-                              .type = types[part],
-                              .rows = study->tasks[pair->task].n_requests};
+    *d = (lrp_ledger_dataset){.path = part_path(study, pair, parts[part].name),
+                              .type = parts[part].type,
+                              .rows = task->n_requests,
+                              .cols = parts[part].cols};
     if (!d->path) return LRP_ERR_MEM;
   }
   for (int64_t b = 0; st == LRP_OK && b < pair->n_blocks; b++) {
-    st = add_block(p, study, pair, &book->blocks[pair->first_block + b], first_dataset);
+    st = add_block(p, study, pair, &book->blocks[pair->first_block + b], first_dataset, n_parts);
   }
   return st;
 }
@@ -173,11 +201,11 @@ static lrp_status score_plan_init(score_plan *p, const lrp_scorebook *book) {
   lrp_status st = LRP_OK;
 
   *p = (score_plan){0};
-  p->datasets = calloc(pairs * parts, sizeof *p->datasets);
-  p->extents = calloc(blocks * parts, sizeof *p->extents);
+  p->datasets = calloc(pairs * parts_max, sizeof *p->datasets);
+  p->extents = calloc(blocks * parts_max, sizeof *p->extents);
   p->units = calloc(blocks, sizeof *p->units);
   if (!p->datasets || !p->extents || !p->units) {
-    st = lrp_fail_memory(blocks * parts * sizeof *p->extents, "the plan of the evaluation");
+    st = lrp_fail_memory(blocks * parts_max * sizeof *p->extents, "the plan of the evaluation");
   }
   for (int i = 0; st == LRP_OK && i < book->n_pairs; i++) {
     if (book->pairs[i].ledger < 0) st = add_pair(p, book, &book->pairs[i]);
@@ -298,10 +326,13 @@ bool lrp_scorebook_done(const lrp_scorebook *book, int64_t b, lrp_unit_record *r
   return lrp_ledger_done(ledger, slot, record);
 }
 
-lrp_status lrp_scorebook_put(lrp_scorebook *book, int64_t b, const double *ll,
-                             const uint8_t *greedy, double seconds) {
-  const void *const data[parts] = {ll, greedy};
-  const lrp_unit_record record = {.attempt = book->attempt, .process_ranks = 1, .seconds = seconds};
+/* data: a buffer for each part of the block's task. */
+static lrp_status put(lrp_scorebook *book, int64_t b, const void *const *data, double seconds,
+                      int64_t products) {
+  const lrp_unit_record record = {.attempt = book->attempt,
+                                  .process_ranks = 1,
+                                  .seconds = seconds,
+                                  .predicted = (double)products};
   int64_t slot;
   lrp_ledger *ledger = locate(book, b, &slot);
   lrp_status st = lrp_ledger_write(ledger, slot, data, &record);
@@ -309,6 +340,18 @@ lrp_status lrp_scorebook_put(lrp_scorebook *book, int64_t b, const double *ll,
     st = lrp_ledger_flush_after(book->ledgers.ledger[l], flush_every_s);
   }
   return st;
+}
+
+lrp_status lrp_scorebook_put(lrp_scorebook *book, int64_t b, const double *ll,
+                             const uint8_t *greedy, double seconds, int64_t products) {
+  const void *const data[] = {ll, greedy};
+  return put(book, b, data, seconds, products);
+}
+
+lrp_status lrp_scorebook_put_tokens(lrp_scorebook *book, int64_t b, const int32_t *tokens,
+                                    double seconds, int64_t products) {
+  const void *const data[] = {tokens};
+  return put(book, b, data, seconds, products);
 }
 
 lrp_status lrp_scorebook_flush(lrp_scorebook *book) {
@@ -328,7 +371,8 @@ lrp_status lrp_scorebook_refresh(lrp_scorebook *book) {
   return st;
 }
 
-static lrp_status read_part(lrp_scorebook *book, const lrp_pair *pair, int part, void *buffer) {
+static lrp_status read_part(lrp_scorebook *book, const lrp_pair *pair, const char *part,
+                            void *buffer) {
   const lrp_task *task = &book->study->tasks[pair->task];
   char *path = part_path(book->study, pair, part);
   if (!path) return LRP_ERR_MEM;
@@ -346,8 +390,8 @@ lrp_status lrp_scorebook_read(lrp_scorebook *book, int p, double **ll, uint8_t *
   *ll = malloc(n * sizeof **ll);
   *greedy = malloc(n);
   if (!*ll || !*greedy) st = lrp_fail_memory(n * sizeof **ll, "the scores");
-  if (st == LRP_OK) st = read_part(book, pair, part_ll, *ll);
-  if (st == LRP_OK) st = read_part(book, pair, part_greedy, *greedy);
+  if (st == LRP_OK) st = read_part(book, pair, "loglikelihood", *ll);
+  if (st == LRP_OK) st = read_part(book, pair, "greedy", *greedy);
   if (st != LRP_OK) {
     free(*ll);
     free(*greedy);
@@ -357,12 +401,38 @@ lrp_status lrp_scorebook_read(lrp_scorebook *book, int p, double **ll, uint8_t *
   return st;
 }
 
-double lrp_scorebook_seconds(const lrp_scorebook *book, int p) {
+static lrp_status read_tokens(lrp_scorebook *book, const lrp_pair *pair, int32_t **tokens) {
+  const lrp_task *task = &book->study->tasks[pair->task];
+  const size_t bytes = (size_t)task->n_requests * (size_t)task->kind->max_new * sizeof **tokens;
+  *tokens = malloc(bytes);
+  return *tokens ? read_part(book, pair, "tokens", *tokens)
+                 : lrp_fail_memory(bytes, "the generated tokens");
+}
+
+lrp_status lrp_scorebook_read_texts(lrp_scorebook *book, int p, char **texts) {
   const lrp_pair *pair = &book->pairs[p];
-  double seconds = 0.0;
+  const lrp_task *task = &book->study->tasks[pair->task];
+  lrp_endings endings;
+  int32_t *tokens = NULL;
+  lrp_status st = lrp_endings_init(task->kind, book->study->tokenizer, &endings);
+
+  if (st == LRP_OK) st = read_tokens(book, pair, &tokens);
+  for (int64_t i = 0; st == LRP_OK && i < task->n_requests; i++) {
+    texts[i] = lrp_endings_text(&endings, tokens + i * endings.max_new);
+    if (!texts[i]) st = LRP_ERR_MEM;
+  }
+  free(tokens);
+  return st;
+}
+
+lrp_effort lrp_scorebook_effort(const lrp_scorebook *book, int p) {
+  const lrp_pair *pair = &book->pairs[p];
+  lrp_effort effort = {0};
   for (int64_t b = 0; b < pair->n_blocks; b++) {
     lrp_unit_record record;
-    if (lrp_scorebook_done(book, pair->first_block + b, &record)) seconds += record.seconds;
+    if (!lrp_scorebook_done(book, pair->first_block + b, &record)) continue;
+    effort.seconds += record.seconds;
+    effort.products += (int64_t)record.predicted;
   }
-  return seconds;
+  return effort;
 }

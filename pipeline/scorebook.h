@@ -53,9 +53,13 @@ lrp_status lrp_scorebook_close(lrp_scorebook *book);
 bool lrp_scorebook_done(const lrp_scorebook *book, int64_t b, lrp_unit_record *record);
 
 /** Write the results of block b: its n log-likelihoods and flags. Local; on disk within a second or
- *  with the next flush. */
+ *  with the next flush. seconds and products (layers x tokens) are what it took beyond what other
+ *  configurations had computed already. */
 lrp_status lrp_scorebook_put(lrp_scorebook *book, int64_t b, const double *ll,
-                             const uint8_t *greedy, double seconds);
+                             const uint8_t *greedy, double seconds, int64_t products);
+/** The same of a task of LRP_GENERATE: n x max_new tokens, -1 behind the last one of an answer. */
+lrp_status lrp_scorebook_put_tokens(lrp_scorebook *book, int64_t b, const int32_t *tokens,
+                                    double seconds, int64_t products);
 lrp_status lrp_scorebook_flush(lrp_scorebook *book);
 
 /** Learn what other process ranks have stored. Collective. */
@@ -63,8 +67,18 @@ lrp_status lrp_scorebook_refresh(lrp_scorebook *book);
 
 /** All results of a pair: n_requests of its task each. Local; freed by the caller. */
 lrp_status lrp_scorebook_read(lrp_scorebook *book, int pair, double **ll, uint8_t **greedy);
+/** The texts that a pair of a task of LRP_GENERATE gave, one per request. Local; each is freed by
+ *  the caller, also upon failure: NULL on entry. */
+lrp_status lrp_scorebook_read_texts(lrp_scorebook *book, int pair, char **texts);
 
-/** Seconds that process ranks spent on a pair, over all attempts. Local. */
-double lrp_scorebook_seconds(const lrp_scorebook *book, int pair);
+/** What a pair has taken, over all process ranks and attempts. */
+typedef struct {
+  double seconds;
+  int64_t products; /* layers x tokens of a causal model that were computed; what configurations
+                       share counts for one of them */
+} lrp_effort;
+
+/** Local. */
+lrp_effort lrp_scorebook_effort(const lrp_scorebook *book, int pair);
 
 #endif

@@ -10,10 +10,8 @@
 struct lrp_scorer {
   lrp_forward model;
   int configuration; /* that model is of; -1: none yet */
-  lrp_llama_workspace *llama;
   lrp_bert_workspace *bert;
-  /* Capacity of each: the largest block. Those that the family does not need are NULL. */
-  lrp_sequence *sequences;
+  /* Capacity of each: the largest block. */
   lrp_bert_input *inputs;
   lrp_bert_blank *blanks;
   int32_t *masked; /* inputs of blanks, one after the other */
@@ -52,39 +50,29 @@ static sizes measure(const lrp_scorebook *book) {
   return most;
 }
 
-static lrp_status allocate(lrp_scorer *s, const sizes *most, bool encoder) {
+static lrp_status allocate(lrp_scorer *s, const sizes *most) {
   const size_t n = most->requests;
-  bool ok = true;
   s->ll = calloc(n, sizeof *s->ll);
   s->greedy = calloc(n, 1);
-  if (encoder) {
-    s->inputs = calloc(n, sizeof *s->inputs);
-    s->blanks = calloc(n, sizeof *s->blanks);
-    s->masked = calloc(most->masked, sizeof *s->masked);
-    s->outputs = calloc(most->outputs, sizeof *s->outputs);
-    ok = s->inputs && s->blanks && s->masked && s->outputs;
-  } else {
-    s->sequences = calloc(n, sizeof *s->sequences);
-    ok = s->sequences;
-  }
-  if (ok && s->ll && s->greedy) return LRP_OK;
+  s->inputs = calloc(n, sizeof *s->inputs);
+  s->blanks = calloc(n, sizeof *s->blanks);
+  s->masked = calloc(most->masked, sizeof *s->masked);
+  s->outputs = calloc(most->outputs, sizeof *s->outputs);
+  if (s->ll && s->greedy && s->inputs && s->blanks && s->masked && s->outputs) return LRP_OK;
   return lrp_fail_memory(n * sizeof *s->blanks, "a block of requests");
 }
 
 lrp_status lrp_scorer_create(const lrp_scorebook *book, lrp_scorer **out) {
   const lrp_study *study = book->study;
-  const bool encoder = study->model.config.family == LRP_FAMILY_BERT;
   const sizes most = measure(book);
   lrp_scorer *s = calloc(1, sizeof *s);
 
   *out = NULL;
   if (!s) return lrp_fail_memory(sizeof *s, "a scorer");
   s->configuration = -1;
-  lrp_status st = allocate(s, &most, encoder);
+  lrp_status st = allocate(s, &most);
   if (st == LRP_OK) {
-    st = encoder
-             ? lrp_bert_workspace_create(&study->model.config.bert, study->eval_dtype, &s->bert)
-             : lrp_llama_workspace_create(&study->model.config.llama, study->eval_dtype, &s->llama);
+    st = lrp_bert_workspace_create(&study->model.config.bert, study->eval_dtype, &s->bert);
   }
   if (st != LRP_OK) lrp_scorer_destroy(&s);
   *out = s;
@@ -95,9 +83,7 @@ void lrp_scorer_destroy(lrp_scorer **scorer) {
   lrp_scorer *s = *scorer;
   if (!s) return;
   lrp_forward_free(&s->model);
-  lrp_llama_workspace_destroy(&s->llama);
   lrp_bert_workspace_destroy(&s->bert);
-  free(s->sequences);
   free(s->inputs);
   free(s->blanks);
   free(s->masked);
@@ -118,20 +104,6 @@ static lrp_status choose_model(lrp_scorer *s, lrp_store *store, int configuratio
 }
 
 /* ---- scores: n requests from first on, into ll and greedy ---- */
-
-static lrp_status score_sequences(lrp_scorer *s, const lrp_request *requests, int64_t n) {
-  for (int64_t i = 0; i < n; i++) {
-    const lrp_request *r = &requests[i];
-    s->sequences[i] =
-        (lrp_sequence){.tokens = r->tokens, .n_tokens = r->n_tokens, .n_score = r->n_score};
-  }
-  const lrp_status st = lrp_llama_score(&s->model.llama, s->llama, s->sequences, n);
-  for (int64_t i = 0; st == LRP_OK && i < n; i++) {
-    s->ll[i] = s->sequences[i].loglikelihood;
-    s->greedy[i] = s->sequences[i].greedy;
-  }
-  return st;
-}
 
 /* The outputs of all inputs that lie among the requests. */
 static lrp_status run_inputs(lrp_scorer *s, const lrp_request *requests, int64_t n) {
@@ -226,9 +198,10 @@ static lrp_status score(lrp_scorer *s, const lrp_study *study, const lrp_task *t
     case LRP_LOGLIKELIHOOD:
     case LRP_ROLLING:
     case LRP_TOKEN_WINDOWS:
-      break;
+    case LRP_GENERATE:
+      break; /* pipeline/causal.h, pipeline/decoding.h */
   }
-  return score_sequences(s, requests, block->n);
+  return lrp_fail(LRP_ERR_BUG, "task %s asks nothing of an encoder", task->kind->name);
 }
 
 static lrp_status check_finite(const lrp_scorer *s, const lrp_study *study, const lrp_task *task,
@@ -254,6 +227,6 @@ lrp_status lrp_scorer_block(lrp_scorer *s, lrp_scorebook *book, lrp_store *store
   lrp_status st = choose_model(s, store, pair->configuration);
   if (st == LRP_OK) st = score(s, study, task, block);
   if (st == LRP_OK) st = check_finite(s, study, task, block);
-  if (st == LRP_OK) st = lrp_scorebook_put(book, b, s->ll, s->greedy, MPI_Wtime() - start);
+  if (st == LRP_OK) st = lrp_scorebook_put(book, b, s->ll, s->greedy, MPI_Wtime() - start, 0);
   return st;
 }

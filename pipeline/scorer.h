@@ -1,5 +1,5 @@
 /** @file pipeline/scorer.h
- *  Blocks of requests -> numbers, by the forward pass of a configuration. */
+ *  Blocks of requests of an encoder -> numbers, by the forward pass of a configuration. */
 #ifndef LRP_PIPELINE_SCORER_H
 #define LRP_PIPELINE_SCORER_H
 
@@ -13,10 +13,9 @@ typedef struct lrp_scorer lrp_scorer;
 lrp_status lrp_scorer_create(const lrp_scorebook *book, lrp_scorer **out);
 void lrp_scorer_destroy(lrp_scorer **scorer);
 
-/** Score block b of book and write it there: per request of a causal model its log-likelihood and
- *  whether it is greedy; of a class its logit and whether it is the largest; of a window of
- * LRP_SPANS score, first and end; of a masked token as of a causal model's. Local. The bits do not
- * depend on what was scored before.
+/** Score block b of book and write it there: per request of a class its logit and whether it is the
+ *  largest; of a window of LRP_SPANS score, first and end; of a masked token its log-probability
+ * and whether it is the likeliest. Local. The bits do not depend on what was scored before.
  *  @return LRP_OK; LRP_ERR_DATA if a score is not finite; LRP_ERR_MEM, LRP_ERR_IO, LRP_ERR_BUG */
 lrp_status lrp_scorer_block(lrp_scorer *scorer, lrp_scorebook *book, lrp_store *store, int64_t b);
 

@@ -4,20 +4,13 @@
 
 #include "kernels/log.h"
 #include "kernels/nn/matmul.h"
-#include "pipeline/tasks.h"
-#include "pipeline/words.h"
+#include "pipeline/task_set.h"
 
 static lrp_status check_tasks(const lrp_job *job) {
-  int n;
-  const char *const *names = lrp_task_names(&n);
-  for (int i = 0; i < job->evaluate.n_tasks; i++) {
-    const char *task = job->evaluate.tasks[i];
-    if (lrp_task_find(task) || lrp_task_group_find(task)) continue;
-    const char *near = lrp_did_you_mean(task, names, n);
-    return lrp_fail(LRP_ERR_JOB, "evaluate.tasks: unknown task '%s'%s%s%s", task,
-                    near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
-  }
-  return LRP_OK;
+  lrp_task_set set;
+  const lrp_status st = lrp_task_set_init(job, &set);
+  lrp_task_set_free(&set);
+  return st;
 }
 
 static bool can_do(const lrp_config *config, const lrp_task_kind *kind) {
@@ -45,7 +38,7 @@ static void list_tasks(const lrp_config *config, char *text, size_t size) {
   for (int i = 0; i < n_kinds + n_groups && used < size; i++) {
     const lrp_task_group *group = i < n_kinds ? NULL : &groups[i - n_kinds];
     const bool shown = group ? config->family != LRP_FAMILY_BERT && !group->parent
-                             : !kinds[i].group && can_do(config, &kinds[i]);
+                             : !kinds[i].by_subject && can_do(config, &kinds[i]);
     if (!shown) continue;
     used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "",
                              group ? group->name : kinds[i].name);
@@ -67,7 +60,7 @@ static lrp_status refuse_task(const lrp_config *config, const char *task) {
 lrp_status lrp_job_check_tasks(const lrp_job *job, const lrp_config *config) {
   for (int i = 0; i < job->evaluate.n_tasks; i++) {
     const char *name = job->evaluate.tasks[i];
-    const lrp_task_kind *kind = lrp_task_find(name); /* groups are of causal models */
+    const lrp_task_kind *kind = lrp_task_find(name); /* groups and suites are of causal models */
     if (kind ? can_do(config, kind) : config->family != LRP_FAMILY_BERT) continue;
     return refuse_task(config, name);
   }
@@ -75,10 +68,6 @@ lrp_status lrp_job_check_tasks(const lrp_job *job, const lrp_config *config) {
 }
 
 lrp_status lrp_job_check_supported(const lrp_job *job) {
-  if (job->evaluate.num_fewshot != 0) {
-    return lrp_fail(LRP_ERR_JOB, "evaluate.num_fewshot: %lld: only 0 is available in this version",
-                    (long long)job->evaluate.num_fewshot);
-  }
   if (job->measure.given) lrp_warn("measure: is not run in this version; ignored");
   return check_tasks(job);
 }

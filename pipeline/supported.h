@@ -10,8 +10,9 @@
 #include "kernels/matrix.h"
 #include "pipeline/job.h"
 
-/** Refuse unknown tasks (with "did you mean") and settings that this version does not run; warn of
- *  those that it ignores. Local, deterministic. @return LRP_OK, LRP_ERR_JOB */
+/** Refuse unknown tasks (with "did you mean") and shots that contradict each other or the tasks
+ *  (pipeline/task_set.h); warn of settings that this version ignores. Local, deterministic.
+ *  @return LRP_OK, LRP_ERR_JOB, LRP_ERR_MEM */
 lrp_status lrp_job_check_supported(const lrp_job *job);
 
 /** Refuse tasks that the model has no head for: those of causal models need a language model's,

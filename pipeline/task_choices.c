@@ -183,19 +183,17 @@ lrp_status lrp_build_winogrande(lrp_task *task, int64_t row) {
   return st;
 }
 
-/* The question with its lettered choices behind the subject's description; freed by the caller. */
-static char *mmlu_context(const lrp_task_kind *kind, const char *question, const json_t *choices) {
+/* The question with its lettered choices; freed by the caller. */
+static char *mmlu_context(const char *question, const json_t *choices) {
   const char *text[4];
-  char *description = lrp_task_description(kind);
   char *stripped = lrp_text_format("%s", question), *context = NULL;
 
   for (size_t i = 0; i < 4; i++) text[i] = json_string_value(json_array_get(choices, i));
-  if (description && stripped) {
-    context = lrp_text_format("%s%s\nA. %s\nB. %s\nC. %s\nD. %s\nAnswer:", description,
-                              lrp_text_strip(stripped), text[0], text[1], text[2], text[3]);
+  if (stripped) {
+    context = lrp_text_format("%s\nA. %s\nB. %s\nC. %s\nD. %s\nAnswer:", lrp_text_strip(stripped),
+                              text[0], text[1], text[2], text[3]);
   }
   free(stripped);
-  free(description);
   return context;
 }
 
@@ -213,8 +211,8 @@ lrp_status lrp_build_mmlu(lrp_task *task, int64_t row) {
     return lrp_jsonl_fail(data, row, "field choices: expected 4, got %zu",
                           json_array_size(choices));
   }
-  return ask(task, row, mmlu_context(task->kind, question, choices),
-             json_pack("[ssss]", "A", "B", "C", "D"), gold);
+  return ask(task, row, mmlu_context(question, choices), json_pack("[ssss]", "A", "B", "C", "D"),
+             gold);
 }
 
 static const char primer[] =

@@ -4,6 +4,7 @@
 
 #include "pipeline/metrics.h"
 #include "pipeline/python_text.h"
+#include "pipeline/suites.h"
 #include "pipeline/task_parts.h"
 
 static const lrp_task_group groups[] = {
@@ -12,6 +13,7 @@ static const lrp_task_group groups[] = {
     {"mmlu_other", 2.0, &groups[0]},
     {"mmlu_social_sciences", 2.0, &groups[0]},
     {"mmlu_humanities", 2.0, &groups[0]},
+    {"truthfulqa", 1.0, NULL},
 };
 
 enum { n_groups = sizeof groups / sizeof groups[0] };
@@ -29,7 +31,8 @@ enum { n_groups = sizeof groups / sizeof groups[0] };
   {                                                                                         \
     .name = "mmlu_" #subject, .files = {"mmlu/" #subject "/test.jsonl", "mmlu/test.jsonl"}, \
     .dataset = "cais/mmlu", .subset = #subject, .version = 1.0, .by_subject = true,         \
-    .metrics = &lrp_accuracy, .group = &groups[parent], .build = lrp_build_mmlu             \
+    .metrics = &lrp_accuracy, .group = &groups[parent], .shots = LRP_SHOTS_FIRST,           \
+    .fewshot_split = "dev", .build = lrp_build_mmlu                                         \
   }
 #define STEM(subject)       SUBJECT(subject, 1)
 #define OTHER(subject)      SUBJECT(subject, 2)
@@ -43,6 +46,7 @@ static const lrp_task_kind kinds[] = {
      .subset = "ARC-Easy",
      .version = 1.0,
      .metrics = &lrp_accuracies,
+     .shots = LRP_SHOTS_DRAWN,
      .build = lrp_build_arc},
     {.name = "arc_challenge",
      .files = {"ai2_arc/ARC-Challenge/test.jsonl"},
@@ -50,12 +54,14 @@ static const lrp_task_kind kinds[] = {
      .subset = "ARC-Challenge",
      .version = 1.0,
      .metrics = &lrp_accuracies,
+     .shots = LRP_SHOTS_DRAWN,
      .build = lrp_build_arc},
     {.name = "hellaswag",
      .files = {"hellaswag/validation.jsonl"},
      .dataset = "Rowan/hellaswag",
      .version = 1.0,
      .metrics = &lrp_accuracies,
+     .shots = LRP_SHOTS_DRAWN,
      .build = lrp_build_hellaswag},
     {.name = "winogrande",
      .files = {"winogrande/winogrande_xl/validation.jsonl"},
@@ -63,12 +69,14 @@ static const lrp_task_kind kinds[] = {
      .subset = "winogrande_xl",
      .version = 1.0,
      .metrics = &lrp_accuracy,
+     .shots = LRP_SHOTS_DRAWN,
      .build = lrp_build_winogrande},
     {.name = "piqa",
      .files = {"piqa/validation.jsonl"},
      .dataset = "baber/piqa",
      .version = 1.0,
      .metrics = &lrp_accuracies,
+     .shots = LRP_SHOTS_DRAWN,
      .build = lrp_build_piqa},
     {.name = "boolq",
      .files = {"super_glue/boolq/validation.jsonl"},
@@ -76,6 +84,7 @@ static const lrp_task_kind kinds[] = {
      .subset = "boolq",
      .version = 2.0,
      .metrics = &lrp_accuracy,
+     .shots = LRP_SHOTS_DRAWN,
      .build = lrp_build_boolq},
     {.name = "openbookqa",
      .files = {"openbookqa/main/test.jsonl", "openbookqa/main/validation.jsonl"},
@@ -83,12 +92,14 @@ static const lrp_task_kind kinds[] = {
      .subset = "main",
      .version = 1.0,
      .metrics = &lrp_accuracies,
+     .shots = LRP_SHOTS_DRAWN,
      .build = lrp_build_openbookqa},
     {.name = "sciq",
      .files = {"sciq/test.jsonl", "sciq/validation.jsonl"},
      .dataset = "allenai/sciq",
      .version = 1.0,
      .metrics = &lrp_accuracies,
+     .shots = LRP_SHOTS_DRAWN,
      .build = lrp_build_sciq},
     {.name = "truthfulqa_mc1",
      .files = {"truthful_qa/multiple_choice/validation.jsonl"},
@@ -96,6 +107,7 @@ static const lrp_task_kind kinds[] = {
      .subset = "multiple_choice",
      .version = 2.0,
      .metrics = &lrp_accuracy,
+     .group = &groups[5],
      .build = lrp_build_truthfulqa_mc1},
     {.name = "truthfulqa_mc2",
      .files = {"truthful_qa/multiple_choice/validation.jsonl"},
@@ -103,7 +115,21 @@ static const lrp_task_kind kinds[] = {
      .subset = "multiple_choice",
      .version = 3.0,
      .metrics = &lrp_truth_mass,
+     .group = &groups[5],
      .build = lrp_build_truthfulqa_mc2},
+    {.name = "gsm8k",
+     .files = {"gsm8k/main/test.jsonl"},
+     .dataset = "openai/gsm8k",
+     .subset = "main",
+     .version = 3.0,
+     .output = LRP_GENERATE,
+     .metrics = &lrp_exact_matches,
+     .shots = LRP_SHOTS_DRAWN,
+     .num_fewshot = 5,
+     .fewshot_split = "train",
+     .stops = {"Question:", "</s>", "<|im_end|>"},
+     .max_new = 256,
+     .build = lrp_build_gsm8k},
     {.name = "lambada_openai",
      .files = {"lambada_openai/test.jsonl"},
      .dataset = "EleutherAI/lambada_openai",
@@ -239,10 +265,13 @@ bool lrp_task_group_within(const lrp_task_group *group, const lrp_task_group *an
 }
 
 const char *const *lrp_task_names(int *n) {
-  static const char *names[n_kinds + n_groups];
+  static const char *names[n_kinds + n_groups + LRP_MAX_SUITES];
+  int n_suites;
+  const lrp_task_suite *suites = lrp_suites(&n_suites);
   for (int i = 0; i < n_groups; i++) names[i] = groups[i].name;
   for (int i = 0; i < n_kinds; i++) names[n_groups + i] = kinds[i].name;
-  *n = n_groups + n_kinds;
+  for (int i = 0; i < n_suites; i++) names[n_groups + n_kinds + i] = suites[i].name;
+  *n = n_groups + n_kinds + n_suites;
   return names;
 }
 

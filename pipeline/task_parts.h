@@ -6,12 +6,16 @@
 
 #include "pipeline/tasks.h"
 
-/** Build functions of the tasks: append the document and requests of a row.
+/** Build functions of the tasks: append the document and requests of a row, whose contexts are the
+ *  document's own text. The caller puts description and shots in front of them, of any task; a shot
+ *  is what the same function makes of its row: the context of the right choice and the
+ *  continuation, or " " and the target where there is none (LRP_GENERATE); then "\n\n".
  *  @return LRP_OK; LRP_ERR_DATA with file:line; LRP_ERR_MEM */
 lrp_status lrp_build_arc(lrp_task *task, int64_t row);
 lrp_status lrp_build_classes(lrp_task *task, int64_t row);
 lrp_status lrp_build_squad(lrp_task *task, int64_t row);
 lrp_status lrp_build_boolq(lrp_task *task, int64_t row);
+lrp_status lrp_build_gsm8k(lrp_task *task, int64_t row);
 lrp_status lrp_build_hellaswag(lrp_task *task, int64_t row);
 lrp_status lrp_build_lambada(lrp_task *task, int64_t row);
 lrp_status lrp_build_mmlu(lrp_task *task, int64_t row);
@@ -42,6 +46,38 @@ lrp_status lrp_task_add_request(lrp_task *task, const char *context, const char 
  *  @return as lrp_task_add_doc */
 lrp_status lrp_task_add_question(lrp_task *task, int64_t row, const char *context,
                                  const json_t *choices, int64_t gold, json_t *shown);
+
+/** The data file called file (below source->dir), which may be one that a loaded task or out has.
+ *  @return LRP_OK, with one user more; LRP_ERR_ABSENT; LRP_ERR_DATA with file:line; LRP_ERR_MEM */
+lrp_status lrp_dataset_open(const char *file, const lrp_task_source *source, const lrp_task *loaded,
+                            int n_loaded, const lrp_task *out, lrp_dataset **data);
+
+/** One user less; the last one releases it. Accepts NULL. */
+void lrp_dataset_close(lrp_dataset *data);
+
+/** Whether a row of data is of the task's subject. @return LRP_OK; LRP_ERR_DATA with file:line */
+lrp_status lrp_dataset_is_ours(const lrp_dataset *data, const lrp_task_kind *kind, int64_t row,
+                               bool *ours);
+
+/** Release all documents and requests. */
+void lrp_task_clear(lrp_task *task);
+
+/** Find the task's few-shot file and set task->shots; nothing where no shots are asked for.
+ *  @return as lrp_task_load */
+lrp_status lrp_task_find_shots(lrp_task *task, const lrp_task_source *source,
+                               const lrp_task *loaded, int n_loaded);
+
+/** What stands in front of the contexts of a task's documents, one document after the other. */
+typedef struct lrp_preamble lrp_preamble;
+
+/** Source: CPython's random.Random(1234), as lm-evaluation-harness's samplers use it.
+ *  @return as lrp_task_load; *out is released by the caller in any case */
+lrp_status lrp_preamble_create(const lrp_task *task, lrp_preamble **out);
+void lrp_preamble_destroy(lrp_preamble **preamble);
+
+/** Put description and shots in front of the contexts of the last document, and record its shots.
+ *  Called for every document in order, as draws go on from each other. @return as lrp_task_load */
+lrp_status lrp_preamble_apply(lrp_preamble *preamble, lrp_task *task);
 
 /** The array of strings at field, borrowed.
  *  @return LRP_OK; LRP_ERR_DATA with file:line */

@@ -203,6 +203,40 @@ static lrp_status encode_stream(coder *c, lrp_task *task, int64_t limit) {
   return st;
 }
 
+/* The last tokens of a context that leave room for the answer. */
+static lrp_status encode_prompt(coder *c, const lrp_task *task, const lrp_doc *doc) {
+  const lrp_jsonl *data = &task->data->rows;
+  const int64_t most = c->max_length - task->kind->max_new;
+  lrp_request *request = &task->requests[doc->first];
+
+  c->whole.count = 0;
+  const lrp_status st = lrp_tokenizer_encode(c->tok, request->context, strlen(request->context),
+                                             true, &c->whole);
+  if (st != LRP_OK) return st;
+  if (c->whole.count == 0) return lrp_jsonl_fail(data, doc->row, "the context has no tokens");
+  request->truncated = c->whole.count > most;
+  request->n_tokens = request->truncated ? most : c->whole.count;
+  const size_t bytes = (size_t)request->n_tokens * sizeof *request->tokens;
+  request->tokens = malloc(bytes);
+  if (!request->tokens) return lrp_fail_memory(bytes, "the tokens of a request");
+  memcpy(request->tokens, c->whole.ids + (c->whole.count - request->n_tokens), bytes);
+  return LRP_OK;
+}
+
+static lrp_status encode_prompts(coder *c, lrp_task *task) {
+  lrp_status st = LRP_OK;
+  if (c->max_length <= task->kind->max_new) {
+    return lrp_fail(LRP_ERR_JOB,
+                    "evaluate.max_length: %" PRId64 ": task %s generates %" PRId64
+                    " tokens and needs room for a question in front of them",
+                    c->max_length, task->kind->name, task->kind->max_new);
+  }
+  for (int64_t i = 0; i < task->n_docs && st == LRP_OK; i++) {
+    st = encode_prompt(c, task, &task->docs[i]);
+  }
+  return st;
+}
+
 lrp_status lrp_task_encode(lrp_task *task, const lrp_task_source *source) {
   coder c = {.tok = source->tok, .max_length = source->max_length};
   lrp_status st = LRP_OK;
@@ -217,6 +251,9 @@ lrp_status lrp_task_encode(lrp_task *task, const lrp_task_source *source) {
       break;
     case LRP_TOKEN_WINDOWS:
       st = encode_stream(&c, task, source->limit);
+      break;
+    case LRP_GENERATE:
+      st = encode_prompts(&c, task);
       break;
     case LRP_CLASSES:
     case LRP_SPANS:

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ void *lrp_grown(void *items, int64_t count, int64_t *capacity, size_t item_bytes
 
 static void free_doc(lrp_doc *doc) {
   free(doc->target);
+  free(doc->shots);
   free(doc->chars);
   free(doc->bytes);
   free(doc->truth);
@@ -32,25 +34,33 @@ static void free_doc(lrp_doc *doc) {
 }
 
 void lrp_request_free(lrp_request *request) {
-  free(request->context);
+  if (!request->shares_context) free(request->context);
   free(request->continuation);
   free(request->tokens);
   free(request->types);
   free(request->ranges);
 }
 
-static void release(lrp_dataset *data) {
+void lrp_dataset_close(lrp_dataset *data) {
   if (!data || --data->users > 0) return;
   lrp_jsonl_free(&data->rows);
+  free(data->file);
   free(data);
 }
 
-void lrp_task_free(lrp_task *task) {
+void lrp_task_clear(lrp_task *task) {
   for (int64_t i = 0; i < task->n_docs; i++) free_doc(&task->docs[i]);
   for (int64_t i = 0; i < task->n_requests; i++) lrp_request_free(&task->requests[i]);
+  task->n_docs = 0;
+  task->n_requests = 0;
+}
+
+void lrp_task_free(lrp_task *task) {
+  lrp_task_clear(task);
   free(task->docs);
   free(task->requests);
-  release(task->data);
+  lrp_dataset_close(task->shots.data);
+  lrp_dataset_close(task->data);
   *task = (lrp_task){0};
 }
 
@@ -160,70 +170,89 @@ static lrp_status fail_absent(const lrp_task_kind *kind, const lrp_task_source *
 
 static lrp_status read_file(const char *file, const lrp_task_source *source, lrp_dataset **data) {
   char *path = lrp_path_join(source->dir, file);
-  *data = calloc(1, sizeof **data);
-  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
-  if (!*data) st = lrp_fail_memory(sizeof **data, "a data file");
-  if (st == LRP_OK) st = lrp_jsonl_read(path, &(*data)->rows);
+  lrp_dataset *read = calloc(1, sizeof *read);
+  lrp_status st = path && read ? LRP_OK : lrp_fail_memory(sizeof *read, "a data file");
   if (st == LRP_OK) {
-    (*data)->file = file;
-    (*data)->users = 1;
+    *read = (lrp_dataset){.file = lrp_text_format("%s", file), .users = 1};
+    st = read->file ? lrp_jsonl_read(path, &read->rows) : LRP_ERR_MEM;
+  }
+  if (st == LRP_OK) {
+    *data = read;
   } else {
-    free(*data);
-    *data = NULL;
+    lrp_dataset_close(read);
   }
   free(path);
   return st;
 }
 
-static lrp_dataset *find_loaded(const char *file, const lrp_task *loaded, int n_loaded) {
-  for (int i = 0; i < n_loaded; i++) {
-    if (strcmp(loaded[i].data->file, file) == 0) return loaded[i].data;
-  }
+/* One of the two files of task. */
+static lrp_dataset *find_open(const char *file, const lrp_task *task) {
+  if (task->data && strcmp(task->data->file, file) == 0) return task->data;
+  if (task->shots.data && strcmp(task->shots.data->file, file) == 0) return task->shots.data;
   return NULL;
 }
 
-/* The first file of kind that is there. */
-static lrp_status find_data(const lrp_task_kind *kind, const lrp_task_source *source,
-                            const lrp_task *loaded, int n_loaded, lrp_dataset **data) {
+lrp_status lrp_dataset_open(const char *file, const lrp_task_source *source, const lrp_task *loaded,
+                            int n_loaded, const lrp_task *out, lrp_dataset **data) {
+  *data = find_open(file, out);
+  for (int i = 0; i < n_loaded && !*data; i++) *data = find_open(file, &loaded[i]);
+  if (!*data) return read_file(file, source, data);
+  (*data)->users++;
+  return LRP_OK;
+}
+
+const char *lrp_dataset_split(const lrp_dataset *data, char split[LRP_SPLIT]) {
+  const char *slash = strrchr(data->file, '/');
+  const char *name = slash ? slash + 1 : data->file;
+  snprintf(split, LRP_SPLIT, "%.*s", (int)strcspn(name, "."), name);
+  return split;
+}
+
+/* The first file of the task that is there. */
+static lrp_status find_data(lrp_task *task, const lrp_task_source *source, const lrp_task *loaded,
+                            int n_loaded) {
+  const lrp_task_kind *kind = task->kind;
   for (int i = 0; i < 2 && kind->files[i]; i++) {
-    *data = find_loaded(kind->files[i], loaded, n_loaded);
-    if (*data) {
-      (*data)->users++;
-      return LRP_OK;
-    }
-    const lrp_status st = read_file(kind->files[i], source, data);
+    const lrp_status st =
+        lrp_dataset_open(kind->files[i], source, loaded, n_loaded, task, &task->data);
     if (st != LRP_ERR_ABSENT) return st;
     lrp_failure_clear();
   }
   return fail_absent(kind, source);
 }
 
-/* Whether a row is the task's. A file for this subject alone may lack the column. */
-static lrp_status is_ours(const lrp_task *task, int64_t row, bool *ours) {
-  const lrp_task_kind *kind = task->kind;
-  const lrp_jsonl *data = &task->data->rows;
+/* Whether file is in the folder of the subject's own files. */
+static bool is_of_subject(const char *file, const lrp_task_kind *kind) {
+  const size_t folder = (size_t)(strrchr(kind->files[0], '/') - kind->files[0]) + 1;
+  return strncmp(file, kind->files[0], folder) == 0;
+}
+
+lrp_status lrp_dataset_is_ours(const lrp_dataset *data, const lrp_task_kind *kind, int64_t row,
+                               bool *ours) {
   const char *subject;
 
   *ours = true;
   if (!kind->by_subject) return LRP_OK;
-  if (task->data->file == kind->files[0] && !json_object_get(data->rows[row], "subject")) {
+  if (is_of_subject(data->file, kind) && !json_object_get(data->rows.rows[row], "subject")) {
     return LRP_OK;
   }
-  const lrp_status st = lrp_jsonl_text(data, row, "subject", &subject);
+  const lrp_status st = lrp_jsonl_text(&data->rows, row, "subject", &subject);
   *ours = st == LRP_OK && strcmp(subject, kind->subset) == 0;
   return st;
 }
 
-static lrp_status build_docs(lrp_task *task, int64_t limit) {
+static lrp_status build_docs(lrp_task *task, lrp_preamble *preamble, int64_t limit) {
   const lrp_jsonl *data = &task->data->rows;
   lrp_status st = LRP_OK;
 
-  if (!task->kind->build) return LRP_OK;
   for (int64_t row = 0; st == LRP_OK && row < data->count; row++) {
     bool ours;
-    st = is_ours(task, row, &ours);
+    st = lrp_dataset_is_ours(task->data, task->kind, row, &ours);
     if (st != LRP_OK || !ours) continue;
-    if (limit < 0 || task->available < limit) st = task->kind->build(task, row);
+    if (limit < 0 || task->available < limit) {
+      st = task->kind->build(task, row);
+      if (st == LRP_OK) st = lrp_preamble_apply(preamble, task);
+    }
     task->available++;
   }
   if (st == LRP_OK && task->available == 0) {
@@ -242,9 +271,15 @@ bool lrp_output_is_encoders(lrp_output output) {
 lrp_status lrp_task_load(const lrp_task_kind *kind, const lrp_task_source *source,
                          const lrp_task *loaded, int n_loaded, lrp_task *out) {
   const bool encoders = lrp_output_is_encoders(kind->output);
+  lrp_preamble *preamble = NULL;
   *out = (lrp_task){.kind = kind, .max_length = source->max_length};
-  lrp_status st = find_data(kind, source, loaded, n_loaded, &out->data);
-  if (st == LRP_OK) st = build_docs(out, source->limit);
+  lrp_status st = find_data(out, source, loaded, n_loaded);
+  if (st == LRP_OK) st = lrp_task_find_shots(out, source, loaded, n_loaded);
+  if (st == LRP_OK && kind->build) {
+    st = lrp_preamble_create(out, &preamble);
+    if (st == LRP_OK) st = build_docs(out, preamble, source->limit);
+    lrp_preamble_destroy(&preamble);
+  }
   if (st == LRP_OK) {
     st = encoders ? lrp_task_encode_inputs(out, source) : lrp_task_encode(out, source);
   }

@@ -87,7 +87,8 @@ typedef struct {
   int32_t process_ranks; /* that worked on it */
   int32_t rank;          /* of the factors */
   int32_t solver;        /* lrp_solver */
-  double relative_error, orthogonality, residual, predicted;
+  double relative_error, orthogonality, residual;
+  double predicted; /* relative error; of a block of scores: layers x tokens computed for it */
   double frobenius; /* |W|_F */
   double seconds;
 } lrp_unit_record;

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
+
+#include "io/tokenizer/characters.h"
 
 void lrp_added_free(lrp_added *a) {
   for (int32_t i = 0; i < a->n_patterns; i++) free(a->patterns[i]);
@@ -81,77 +82,25 @@ lrp_status lrp_added_index(lrp_added *a, const lrp_normalizer *normalizer) {
   return st;
 }
 
-/* Unicode's property White_Space. */
-static bool is_space(utf8proc_int32_t c) {
-  return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-         c == 0x3000;
-}
-
-/* \w of regular expressions (UTS 18): alphabetic, mark, decimal number, connector, joiner. */
-static bool is_word(utf8proc_int32_t c) {
-  switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-      return true;
-    case UTF8PROC_CATEGORY_SO: /* enclosed letters */
-      return (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) ||
-             (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
-    default:
-      return c == 0x200c || c == 0x200d;
-  }
-}
-
-/* The character that starts at text[at], -1 if there is none; *used: its bytes. */
-static utf8proc_int32_t character_at(const char *text, size_t length, size_t at, size_t *used) {
-  const size_t left = length - at < 4 ? length - at : 4;
-  utf8proc_int32_t c = -1;
-  const utf8proc_ssize_t n =
-      utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)left, &c);
-
-  *used = n > 0 ? (size_t)n : 1;
-  return n > 0 ? c : -1;
-}
-
-/* The character that ends before text[at]. */
-static utf8proc_int32_t character_before(const char *text, size_t at, size_t *used) {
-  size_t n = 1, got;
-  utf8proc_int32_t c;
-
-  while (n < 4 && n < at && ((unsigned char)text[at - n] & 0xc0) == 0x80) n++;
-  c = character_at(text, at, at - n, &got);
-  *used = n;
-  return got == n ? c : -1;
-}
-
 static bool stands_alone(const char *text, size_t length, size_t start, size_t end) {
   size_t used;
 
-  if (start > 0 && is_word(character_before(text, start, &used))) return false;
-  return end == length || !is_word(character_at(text, length, end, &used));
+  if (start > 0 && lrp_is_word(lrp_character_before(text, start, &used))) return false;
+  return end == length || !lrp_is_word(lrp_character_at(text, length, end, &used));
 }
 
 /* Not below least, where the match before it ends. */
 static size_t strip_left(const char *text, size_t start, size_t least) {
   size_t used;
 
-  while (start > 0 && is_space(character_before(text, start, &used))) start -= used;
+  while (start > 0 && lrp_is_space(lrp_character_before(text, start, &used))) start -= used;
   return start > least ? start : least;
 }
 
 static size_t strip_right(const char *text, size_t length, size_t end) {
   size_t used;
 
-  while (end < length && is_space(character_at(text, length, end, &used))) end += used;
+  while (end < length && lrp_is_space(lrp_character_at(text, length, end, &used))) end += used;
   return end;
 }
 

@@ -3,85 +3,86 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_mark(const char *text, size_t left) {
-  return left >= LRP_SPACE_MARK_LENGTH && memcmp(text, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) == 0;
-}
-
-/* Text that grows up to a length known beforehand. */
-typedef struct {
-  char *data; /* owned */
-  size_t length;
-  size_t run; /* start of the byte tokens at the end; length if there are none */
-} decoder;
-
-/* End a row of byte tokens: n bytes that are not UTF-8 become n times U+FFFD. */
-static void end_run(decoder *d) {
-  const size_t n = d->length - d->run;
-
-  if (n == 0) return;
-  if (!lrp_utf8_valid(d->data + d->run, n)) {
-    for (size_t i = 0; i < n; i++) memcpy(d->data + d->run + 3 * i, "\xef\xbf\xbd", 3);
-    d->length = d->run + 3 * n;
-  }
-  d->run = d->length;
-}
-
-static void append_text(decoder *d, const char *text, size_t length) {
-  end_run(d);
-  for (size_t i = 0; i < length;) {
-    if (is_mark(text + i, length - i)) {
-      d->data[d->length++] = ' ';
-      i += LRP_SPACE_MARK_LENGTH;
-    } else {
-      d->data[d->length++] = text[i++];
-    }
-  }
-  d->run = d->length;
-}
-
-static void append_byte(decoder *d, const lrp_piece *piece) {
-  char digits[3] = {piece->text[3], piece->text[4], '\0'};
-  const char byte = (char)strtoul(digits, NULL, 16);
-
-  if (byte == '\0') {
-    append_text(d, "\xef\xbf\xbd", 3);
-  } else {
-    d->data[d->length++] = byte;
-  }
-}
+#include "io/tokenizer/decoder.h"
 
 static const lrp_piece *visible_piece(const lrp_vocab *v, int32_t id) {
   const lrp_piece *piece;
 
   if (id < 0 || id >= v->count || id == v->bos || id == v->eos) return NULL;
   piece = &v->pieces[id];
+  if (!piece->text) return NULL;
   return piece->type == LRP_PIECE_CONTROL || piece->type == LRP_PIECE_UNKNOWN ? NULL : piece;
 }
 
-lrp_status lrp_rules_decode(const lrp_rules *r, const int32_t *ids, int64_t count, char **text) {
-  const lrp_vocab *v = &r->vocab;
-  decoder d = {0};
-  size_t bound = 1;
+/* Texts of the tokens; without a decoder they are words. */
+static lrp_status collect(const lrp_rules *r, const int32_t *ids, int64_t count, lrp_parts *parts) {
+  lrp_status st = LRP_OK;
 
-  *text = NULL;
-  for (int64_t i = 0; i < count; i++) {
-    const lrp_piece *piece = visible_piece(v, ids[i]);
-    if (piece) bound += piece->length; /* of "<0xHH>" 6, of U+FFFD 3 */
-  }
-  d.data = malloc(bound);
-  if (!d.data) return lrp_fail_memory(bound, "a decoded text");
-  for (int64_t i = 0; i < count; i++) {
-    const lrp_piece *piece = visible_piece(v, ids[i]);
+  for (int64_t i = 0; i < count && st == LRP_OK; i++) {
+    const lrp_piece *piece = visible_piece(&r->vocab, ids[i]);
     if (!piece) continue;
-    if (piece->type == LRP_PIECE_BYTE) {
-      append_byte(&d, piece);
+    if (r->space_between && parts->count > 0) st = lrp_parts_push(parts, " ", 1);
+    if (st == LRP_OK) st = lrp_parts_push(parts, piece->text, piece->length);
+  }
+  return st;
+}
+
+/* Replace all from, which are longer, in place. */
+static void shorten(lrp_buffer *b, const char *from, const char *to) {
+  const size_t n = strlen(from), m = strlen(to);
+  size_t kept = 0, at = 0;
+
+  while (at < b->length) {
+    const char *hit = memmem(b->data + at, b->length - at, from, n);
+    const size_t end = hit ? (size_t)(hit - b->data) : b->length;
+    memmove(b->data + kept, b->data + at, end - at);
+    kept += end - at;
+    at = end;
+    if (!hit) break;
+    memcpy(b->data + kept, to, m);
+    kept += m;
+    at += n;
+  }
+  b->length = kept;
+}
+
+/* What transformers calls clean_up_tokenization, in its order. */
+static void clean_up(lrp_buffer *b) {
+  static const char *const rules[][2] = {
+      {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+      {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) shorten(b, rules[i][0], rules[i][1]);
+}
+
+/* The text as a string, in which a NUL cannot stand. */
+static lrp_status make_string(const lrp_buffer *b, char **text) {
+  size_t bytes = b->length + 1, to = 0;
+
+  for (size_t i = 0; i < b->length; i++) bytes += b->data[i] ? 0 : 2;
+  *text = malloc(bytes);
+  if (!*text) return lrp_fail_memory(bytes, "a decoded text");
+  for (size_t i = 0; i < b->length; i++) {
+    if (b->data[i]) {
+      (*text)[to++] = b->data[i];
     } else {
-      append_text(&d, piece->text, piece->length);
+      memcpy(*text + to, "\xef\xbf\xbd", 3);
+      to += 3;
     }
   }
-  end_run(&d);
-  d.data[d.length] = '\0';
-  if (r->strip_space && d.data[0] == ' ') memmove(d.data, d.data + 1, d.length);
-  *text = d.data;
+  (*text)[to] = '\0';
   return LRP_OK;
+}
+
+lrp_status lrp_rules_decode(const lrp_rules *r, const int32_t *ids, int64_t count, char **text) {
+  lrp_parts parts = {0};
+  lrp_status st;
+
+  *text = NULL;
+  st = collect(r, ids, count, &parts);
+  if (st == LRP_OK && parts.count > 0) st = lrp_decoder_run(&r->decoder, &parts);
+  if (st == LRP_OK && r->clean_up) clean_up(&parts.text);
+  if (st == LRP_OK) st = make_string(&parts.text, text);
+  lrp_parts_free(&parts);
+  return st;
 }

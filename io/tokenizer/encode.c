@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "io/tokenizer/bpe.h"
+#include "io/tokenizer/byte_level.h"
 
 /* One call of lrp_rules_encode. */
 typedef struct {
@@ -11,9 +12,12 @@ typedef struct {
   lrp_tokens *out;        /* borrowed */
   lrp_bpe_word word;
   lrp_buffer normal[2]; /* the part between two added tokens, normalized */
-  lrp_buffer marked;    /* the same with space marks */
-  bool after_unk;       /* the last token of this part is UNK */
-  int32_t unk_length;   /* bytes of an UNK that the next character may join */
+  lrp_words words;
+  bool maps;          /* words are bytes, and pieces are of characters */
+  lrp_buffer mapped;  /* the characters of a word's bytes */
+  lrp_buffer affixed; /* a character with prefix and suffix */
+  bool after_unk;     /* the last token of this part is UNK */
+  int32_t unk_length; /* bytes of an UNK that the next character may join */
 } encoder;
 
 /* ---- Merging by the texts of the pieces (tokenizer.model) ------------------------------------ */
@@ -119,16 +123,37 @@ static lrp_status append_unknown(encoder *e, const char *text, size_t length) {
   return st;
 }
 
-static lrp_status append_character(encoder *e, const char *text, size_t length) {
-  const int32_t id = lrp_vocab_find_mergeable(&e->rules->vocab, text, length);
+/* The character's text with prefix and suffix. */
+static lrp_status affix(encoder *e, bool first, bool last, const char **text, size_t *length) {
+  const lrp_affix none = {0};
+  const lrp_affix prefix = first ? none : e->rules->prefix;
+  const lrp_affix suffix = last ? e->rules->suffix : none;
   lrp_status st;
 
+  if (prefix.length == 0 && suffix.length == 0) return LRP_OK;
+  e->affixed.length = 0;
+  st = lrp_buffer_append(&e->affixed, prefix.text, prefix.length);
+  if (st == LRP_OK) st = lrp_buffer_append(&e->affixed, *text, *length);
+  if (st == LRP_OK) st = lrp_buffer_append(&e->affixed, suffix.text, suffix.length);
+  *text = e->affixed.data;
+  *length = e->affixed.length;
+  return st;
+}
+
+static lrp_status append_character(encoder *e, const char *text, size_t length, bool first,
+                                   bool last) {
+  lrp_status st = affix(e, first, last, &text, &length);
+  int32_t id;
+
+  if (st != LRP_OK) return st;
+  id = lrp_vocab_find_mergeable(&e->rules->vocab, text, length);
   if (id < 0) return append_unknown(e, text, length);
   st = end_unk(e);
   return st == LRP_OK ? lrp_bpe_append(&e->word, (int32_t)length, id) : st;
 }
 
-static lrp_status encode_by_merges(encoder *e, const char *word, size_t length) {
+/* Ids of a word as its pieces spell it. */
+static lrp_status merge_word(encoder *e, const char *word, size_t length) {
   lrp_status st = LRP_OK;
 
   if (e->rules->ignore_merges) {
@@ -138,7 +163,7 @@ static lrp_status encode_by_merges(encoder *e, const char *word, size_t length) 
   lrp_bpe_clear(&e->word);
   for (size_t at = 0; at < length && st == LRP_OK;) {
     const size_t used = character_length(word + at, length - at);
-    st = append_character(e, word + at, used);
+    st = append_character(e, word + at, used, at == 0, at + used == length);
     at += used;
   }
   if (st == LRP_OK) st = end_unk(e);
@@ -149,65 +174,69 @@ static lrp_status encode_by_merges(encoder *e, const char *word, size_t length) 
   return st;
 }
 
+static lrp_status encode_by_merges(encoder *e, const char *word, size_t length) {
+  const int64_t before = e->out->count;
+  int32_t ids[LRP_CACHE_MAX_IDS];
+  const int n = lrp_piece_cache_get(e->rules->cache, word, length, ids);
+  const char *text = word;
+  size_t bytes = length;
+  lrp_status st = LRP_OK;
+
+  for (int i = 0; i < n && st == LRP_OK; i++) st = lrp_tokens_push(e->out, ids[i]);
+  if (n >= 0) return st;
+  if (e->maps) {
+    e->mapped.length = 0;
+    st = lrp_bytes_to_characters(word, length, &e->mapped);
+    text = e->mapped.data;
+    bytes = e->mapped.length;
+  }
+  if (st == LRP_OK) st = merge_word(e, text, bytes);
+  if (st != LRP_OK) return st;
+  lrp_piece_cache_put(e->rules->cache, word, length, e->out->ids + before, e->out->count - before);
+  return LRP_OK;
+}
+
 /* ---- From a text to its words ---------------------------------------------------------------- */
 
 static bool is_mark(const char *text, size_t left) {
   return left >= LRP_SPACE_MARK_LENGTH && memcmp(text, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) == 0;
 }
 
-/* Length of the first word: space marks and what follows up to the next one. No merge crosses such
- * a boundary if no piece holds one, so words can be merged one by one, in little memory. */
-static size_t word_length(const lrp_rules *r, const char *text, size_t length) {
+/* Length of the first part of a word: space marks and what follows up to the next one. No merge
+ * crosses such a boundary if no piece holds one, so parts can be merged one by one, in little
+ * memory. */
+static size_t part_length(const lrp_rules *r, const char *text, size_t length) {
   size_t at = 0;
 
-  if (r->metaspace && r->split) {
-    at = is_mark(text, length) ? LRP_SPACE_MARK_LENGTH : 0;
-  } else if (r->joins_words) {
-    return length;
-  } else {
-    while (is_mark(text + at, length - at)) at += LRP_SPACE_MARK_LENGTH;
-  }
+  if (r->joins_words) return length;
+  while (is_mark(text + at, length - at)) at += LRP_SPACE_MARK_LENGTH;
   while (at < length && !is_mark(text + at, length - at)) at++;
   return at;
 }
 
-/* Spaces become marks, one is put in front. */
-static lrp_status mark_spaces(encoder *e, const char *text, size_t length, bool first) {
-  const lrp_prefix prefix = e->rules->prefix;
-  const bool wanted = prefix == LRP_PREFIX_ALWAYS || (prefix == LRP_PREFIX_FIRST && first);
-  const bool there = text[0] == ' ' || is_mark(text, length);
+static lrp_status encode_word(encoder *e, const char *word, size_t length) {
   lrp_status st = LRP_OK;
 
-  e->marked.length = 0;
-  if (wanted && !there) st = lrp_buffer_append(&e->marked, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH);
   for (size_t at = 0; at < length && st == LRP_OK;) {
-    const char *space = memchr(text + at, ' ', length - at);
-    const size_t end = space ? (size_t)(space - text) : length;
-    st = lrp_buffer_append(&e->marked, text + at, end - at);
-    if (st == LRP_OK && space) {
-      st = lrp_buffer_append(&e->marked, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH);
-    }
-    at = space ? end + 1 : end;
+    const size_t used = part_length(e->rules, word + at, length - at);
+    st = e->rules->by_merges ? encode_by_merges(e, word + at, used)
+                             : encode_by_text(e, word + at, used);
+    at += used;
   }
   return st;
 }
 
 /* Normalized text without added tokens. first: the whole text starts with it. */
 static lrp_status encode_piece(encoder *e, const char *text, size_t length, bool first) {
-  lrp_status st = LRP_OK;
+  const lrp_words *w = &e->words;
+  lrp_status st;
 
   if (length == 0) return LRP_OK;
-  if (e->rules->metaspace) {
-    st = mark_spaces(e, text, length, first);
-    text = e->marked.data;
-    length = e->marked.length;
-  }
   e->after_unk = false;
-  for (size_t at = 0; at < length && st == LRP_OK;) {
-    const size_t used = word_length(e->rules, text + at, length - at);
-    st = e->rules->by_merges ? encode_by_merges(e, text + at, used)
-                             : encode_by_text(e, text + at, used);
-    at += used;
+  st = lrp_words_make(&e->words, &e->rules->pre_tokenizer, text, length, first);
+  for (int64_t i = 0; i < w->count && st == LRP_OK; i++) {
+    const lrp_span span = w->spans[i];
+    st = encode_word(e, w->text + span.start, (size_t)(span.end - span.start));
   }
   return st;
 }
@@ -245,15 +274,17 @@ static lrp_status encode_text(encoder *e, const char *text, size_t length) {
 }
 
 lrp_status lrp_rules_encode(const lrp_rules *r, const char *text, size_t length, lrp_tokens *out) {
-  encoder e = {.rules = r, .out = out};
+  encoder e = {.rules = r, .out = out, .maps = lrp_pre_tokenizer_ends_in_bytes(&r->pre_tokenizer)};
   lrp_status st = LRP_OK;
 
-  if (length > INT32_MAX) {
+  if (length > (size_t)INT32_MAX / (1 + r->prefix.length + r->suffix.length)) {
     return lrp_fail(LRP_ERR_DATA, "a text of %zu bytes is too long for the tokenizer: split it",
                     length);
   }
   st = encode_text(&e, text, length);
-  free(e.marked.data);
+  lrp_words_free(&e.words);
+  free(e.mapped.data);
+  free(e.affixed.data);
   free(e.normal[0].data);
   free(e.normal[1].data);
   lrp_bpe_free(&e.word);

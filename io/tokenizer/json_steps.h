@@ -12,13 +12,15 @@ typedef struct {
   lrp_json_slice normalizer, pre_tokenizer, post_processor, decoder;
 } lrp_json_steps;
 
-/** Follow normalizer, pre-tokenizer and decoder. Local.
- *  @return LRP_OK; LRP_ERR_DATA for a step that is not known (named), or byte-level; LRP_ERR_MEM */
-lrp_status lrp_json_steps_read(const lrp_json_file *file, const lrp_json_steps *steps,
-                               lrp_rules *r);
+/** Follow the normalizer, the pre-tokenizer, the decoder. Local.
+ *  @return LRP_OK; LRP_ERR_DATA for a step that is not known (named); LRP_ERR_MEM */
+lrp_status lrp_json_normalizer_read(const lrp_json_file *file, lrp_json_slice value, lrp_rules *r);
+lrp_status lrp_json_pre_tokenizer_read(const lrp_json_file *file, lrp_json_slice value,
+                                       lrp_rules *r);
+lrp_status lrp_json_decoder_read(const lrp_json_file *file, lrp_json_slice value, lrp_rules *r);
 
 /** Follow the post-processor; r has its vocabulary. Local. @return as above */
-lrp_status lrp_json_template_read(const lrp_json_file *file, const lrp_json_steps *steps,
-                                  lrp_rules *r);
+lrp_status lrp_json_post_processor_read(const lrp_json_file *file, lrp_json_slice value,
+                                        lrp_rules *r);
 
 #endif

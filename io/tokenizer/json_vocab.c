@@ -122,13 +122,15 @@ static lrp_status read_added_token(const lrp_json_file *file, lrp_json_slice obj
   lrp_added_token t = {.text = NULL};
   lrp_json_slice content = {0};
   int64_t id = -1;
+  bool by_name;
   lrp_status st;
 
   memset(&m, 0, sizeof m);
   st = lrp_json_collect(file, object, "added_tokens: a token", members,
                         sizeof members / sizeof members[0]);
-  if (st == LRP_OK) st = lrp_json_integer(file, m.id, "added_tokens: an id", &id);
   if (st == LRP_OK) st = lrp_json_string(file, m.content, "added_tokens: a content", &content);
+  by_name = lrp_json_is(m.id, "null");
+  if (st == LRP_OK && !by_name) st = lrp_json_integer(file, m.id, "added_tokens: an id", &id);
   if (st == LRP_OK) st = lrp_json_flag(file, m.special, "added_tokens: special", &t.special);
   t.normalized = !t.special;
   if (st == LRP_OK)
@@ -138,6 +140,10 @@ static lrp_status read_added_token(const lrp_json_file *file, lrp_json_slice obj
   if (st == LRP_OK)
     st = lrp_json_flag(file, m.single_word, "added_tokens: single_word", &t.single_word);
   if (st != LRP_OK || content.length == 0) return st; /* an empty one is never found */
+  if (by_name) {
+    id = lrp_vocab_find(&r->vocab, content.text, content.length);
+    if (id < 0) return LRP_OK; /* named beside a vocabulary that lacks it */
+  }
   t.text = content.text;
   t.length = (uint32_t)content.length;
   return put_added(file, &t, id, r);

@@ -1,55 +1,47 @@
 #include "io/tokenizer/normalizer.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
-lrp_status lrp_buffer_append(lrp_buffer *b, const char *text, size_t length) {
-  if (length > (size_t)INT32_MAX - b->length) {
-    return lrp_fail(LRP_ERR_DATA, "a text of %zu bytes is too long for the tokenizer: split it",
-                    b->length + length);
-  }
-  if (length > b->capacity - b->length) {
-    const size_t needed = b->length + length;
-    const size_t capacity = needed > 2 * b->capacity ? needed : 2 * b->capacity;
-    char *data = realloc(b->data, capacity);
-    if (!data) return lrp_fail_memory(capacity, "a normalized text");
-    b->data = data;
-    b->capacity = capacity;
-  }
-  if (length > 0) memcpy(b->data + b->length, text, length);
-  b->length += length;
-  return LRP_OK;
-}
+#include "io/tokenizer/byte_level.h"
+#include "io/tokenizer/characters.h"
 
-static char *copy_of(const char *text, size_t length) {
-  char *copy = malloc(length + 1);
-  if (copy && length > 0) memcpy(copy, text, length);
-  return copy;
-}
+enum { dotted_capital_i = 0x130, dot_above = 0x307 };
 
-lrp_status lrp_normalizer_add(lrp_normalizer *n, const char *pattern, size_t pattern_length,
-                              const char *content, size_t content_length) {
+static lrp_status add_step(lrp_normalizer *n, const lrp_normalizer_step *step) {
   const size_t bytes = ((size_t)n->count + 1) * sizeof *n->steps;
   lrp_normalizer_step *steps = realloc(n->steps, bytes);
-  lrp_normalizer_step step = {.pattern_length = pattern_length, .content_length = content_length};
 
   if (!steps) return lrp_fail_memory(bytes, "a normalizer");
   n->steps = steps;
-  if (pattern) step.pattern = copy_of(pattern, pattern_length);
-  step.content = copy_of(content, content_length);
-  if ((pattern && !step.pattern) || !step.content) {
-    free(step.pattern);
-    free(step.content);
-    return lrp_fail_memory(pattern_length + content_length, "a normalizer");
-  }
-  n->steps[n->count++] = step;
+  n->steps[n->count++] = *step;
   return LRP_OK;
+}
+
+lrp_status lrp_normalizer_add(lrp_normalizer *n, const lrp_normalizer_step *step,
+                              const char *content, size_t length) {
+  lrp_normalizer_step own = *step;
+  lrp_status st = LRP_OK;
+
+  own.length = length;
+  own.content = malloc(length + 1);
+  if (own.content) {
+    if (length > 0) memcpy(own.content, content, length);
+  } else {
+    st = lrp_fail_memory(length + 1, "a normalizer");
+  }
+  if (st == LRP_OK) st = add_step(n, &own);
+  if (st != LRP_OK) {
+    free(own.content);
+    lrp_matcher_free(&own.matcher);
+  }
+  return st;
 }
 
 void lrp_normalizer_free(lrp_normalizer *n) {
   for (int i = 0; i < n->count; i++) {
-    free(n->steps[i].pattern);
+    lrp_matcher_free(&n->steps[i].matcher);
     free(n->steps[i].content);
   }
   free(n->steps);
@@ -58,17 +50,10 @@ void lrp_normalizer_free(lrp_normalizer *n) {
 
 static lrp_status replace(const lrp_normalizer_step *step, const char *text, size_t length,
                           lrp_buffer *out) {
-  size_t at = 0;
-  lrp_status st = LRP_OK;
-
-  while (st == LRP_OK) {
-    const char *hit = memmem(text + at, length - at, step->pattern, step->pattern_length);
-    const size_t end = hit ? (size_t)(hit - text) : length;
-    st = lrp_buffer_append(out, text + at, end - at);
-    if (!hit || st != LRP_OK) break;
-    st = lrp_buffer_append(out, step->content, step->content_length);
-    at = end + step->pattern_length;
-  }
+  lrp_match_walk walk = {0};
+  const lrp_status st = lrp_buffer_append_replaced(out, &walk, &step->matcher, text, length,
+                                                   step->content, step->length);
+  lrp_match_walk_free(&walk);
   return st;
 }
 
@@ -76,8 +61,62 @@ static lrp_status prepend(const lrp_normalizer_step *step, const char *text, siz
                           lrp_buffer *out) {
   lrp_status st = LRP_OK;
 
-  if (length > 0) st = lrp_buffer_append(out, step->content, step->content_length);
+  if (length > 0) st = lrp_buffer_append(out, step->content, step->length);
   return st == LRP_OK ? lrp_buffer_append(out, text, length) : st;
+}
+
+/* In full, but one character at a time: no final sigma. */
+static lrp_status append_lower(lrp_buffer *out, int32_t c) {
+  lrp_status st = lrp_buffer_append_character(out, utf8proc_tolower(c));
+  if (st == LRP_OK && c == dotted_capital_i) st = lrp_buffer_append_character(out, dot_above);
+  return st;
+}
+
+static lrp_status by_character(const lrp_normalizer_step *step, const char *text, size_t length,
+                               lrp_buffer *out) {
+  size_t used;
+  lrp_status st = LRP_OK;
+
+  for (size_t at = 0; at < length && st == LRP_OK; at += used) {
+    const int32_t c = lrp_character_at(text, length, at, &used);
+    if (c < 0) {
+      st = lrp_buffer_append(out, text + at, used);
+    } else if (step->kind == LRP_NORMALIZE_LOWERCASE) {
+      st = append_lower(out, c);
+    } else if (!lrp_is_mark(c)) {
+      st = lrp_buffer_append(out, text + at, used);
+    }
+  }
+  return st;
+}
+
+static lrp_status strip(const lrp_normalizer_step *step, const char *text, size_t length,
+                        lrp_buffer *out) {
+  size_t start = 0, used;
+
+  while (step->left && start < length && lrp_is_space(lrp_character_at(text, length, start, &used)))
+    start += used;
+  while (step->right && length > start && lrp_is_space(lrp_character_before(text, length, &used)))
+    length -= used;
+  return lrp_buffer_append(out, text + start, length - start);
+}
+
+static lrp_status take_step(const lrp_normalizer_step *step, const char *text, size_t length,
+                            lrp_buffer *out) {
+  switch (step->kind) {
+    case LRP_NORMALIZE_PREPEND:
+      return prepend(step, text, length, out);
+    case LRP_NORMALIZE_REPLACE:
+      return replace(step, text, length, out);
+    case LRP_NORMALIZE_FORM:
+      return lrp_normal_form_append(step->form, text, length, out);
+    case LRP_NORMALIZE_STRIP:
+      return strip(step, text, length, out);
+    case LRP_NORMALIZE_BYTES:
+      return lrp_bytes_to_characters(text, length, out);
+    default:
+      return by_character(step, text, length, out);
+  }
 }
 
 lrp_status lrp_normalize(const lrp_normalizer *n, const char *text, size_t length,
@@ -85,10 +124,9 @@ lrp_status lrp_normalize(const lrp_normalizer *n, const char *text, size_t lengt
   lrp_status st = LRP_OK;
 
   for (int i = 0; i < n->count && st == LRP_OK; i++) {
-    const lrp_normalizer_step *step = &n->steps[i];
     lrp_buffer *to = &buffers[i % 2];
     to->length = 0;
-    st = step->pattern ? replace(step, text, length, to) : prepend(step, text, length, to);
+    st = take_step(&n->steps[i], text, length, to);
     text = to->data ? to->data : "";
     length = to->length;
   }

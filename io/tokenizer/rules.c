@@ -11,8 +11,11 @@ void lrp_rules_init(lrp_rules *r) {
 void lrp_rules_free(lrp_rules *r) {
   free(r->behind.ids);
   free(r->front.ids);
+  lrp_decoder_free(&r->decoder);
+  lrp_piece_cache_destroy(&r->cache);
   lrp_merges_free(&r->merges);
   lrp_vocab_free(&r->vocab);
+  lrp_pre_tokenizer_free(&r->pre_tokenizer);
   lrp_normalizer_free(&r->normalizer);
   lrp_added_free(&r->added);
   lrp_rules_init(r);

@@ -222,13 +222,37 @@ static bool is_added(const lrp_piece *piece) {
          piece->type == LRP_PIECE_USER_DEFINED;
 }
 
-/* What the pieces do not say: added tokens, the prefix and the marks of Llama. */
-static lrp_status set_rules(lrp_rules *r) {
+/* The marks of Llama: Prepend and Replace. */
+static lrp_status set_normalizer(lrp_rules *r) {
+  const lrp_normalizer_step prepend = {.kind = LRP_NORMALIZE_PREPEND};
+  lrp_normalizer_step replace = {.kind = LRP_NORMALIZE_REPLACE};
   const size_t mark = LRP_SPACE_MARK_LENGTH;
-  lrp_status st = lrp_normalizer_add(&r->normalizer, NULL, 0, LRP_SPACE_MARK, mark);
+  lrp_status st = lrp_normalizer_add(&r->normalizer, &prepend, LRP_SPACE_MARK, mark);
 
-  if (st == LRP_OK) st = lrp_normalizer_add(&r->normalizer, " ", 1, LRP_SPACE_MARK, mark);
-  r->fuse_unk = r->byte_fallback = r->strip_space = true;
+  if (st == LRP_OK) st = lrp_matcher_text(&replace.matcher, " ", 1);
+  return st == LRP_OK ? lrp_normalizer_add(&r->normalizer, &replace, LRP_SPACE_MARK, mark) : st;
+}
+
+/* Its decoder: Replace, ByteFallback, Fuse and Strip. */
+static lrp_status set_decoder(lrp_rules *r) {
+  static const lrp_decoder_step bytes = {.kind = LRP_DECODE_BYTE_FALLBACK};
+  static const lrp_decoder_step fuse = {.kind = LRP_DECODE_FUSE};
+  static const lrp_decoder_step strip = {.kind = LRP_DECODE_STRIP, .start = 1};
+  lrp_decoder_step replace = {.kind = LRP_DECODE_REPLACE};
+  lrp_status st = lrp_matcher_text(&replace.matcher, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH);
+
+  if (st == LRP_OK) st = lrp_decoder_add(&r->decoder, &replace, " ", 1);
+  if (st == LRP_OK) st = lrp_decoder_add(&r->decoder, &bytes, NULL, 0);
+  if (st == LRP_OK) st = lrp_decoder_add(&r->decoder, &fuse, NULL, 0);
+  return st == LRP_OK ? lrp_decoder_add(&r->decoder, &strip, " ", 1) : st;
+}
+
+/* What the pieces do not say. */
+static lrp_status set_rules(lrp_rules *r) {
+  lrp_status st = set_normalizer(r);
+
+  if (st == LRP_OK) st = set_decoder(r);
+  r->fuse_unk = r->byte_fallback = true;
   for (int32_t id = 0; id < r->vocab.count && st == LRP_OK; id++) {
     const lrp_piece *piece = &r->vocab.pieces[id];
     if (piece->mergeable && lrp_has_inner_mark(piece->text, piece->length)) r->joins_words = true;

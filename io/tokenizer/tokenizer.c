@@ -7,17 +7,20 @@
 #include "io/tokenizer/beside.h"
 #include "io/tokenizer/decode.h"
 #include "io/tokenizer/encode.h"
+#include "io/tokenizer/gpt2_files.h"
 #include "io/tokenizer/sentencepiece.h"
 #include "io/tokenizer/tokenizer_json.h"
 #include "kernels/log.h"
 
 static const char json_name[] = "tokenizer.json";
 static const char model_name[] = "tokenizer.model";
+static const char gpt2_name[] = "vocab.json";
 
 struct lrp_tokenizer {
   lrp_rules rules;
   const char *file; /* borrowed: its name */
   char *bos_text;   /* owned, or NULL */
+  char *eos_text;   /* likewise */
 };
 
 /* ---- The rules ------------------------------------------------------------------------------- */
@@ -37,15 +40,26 @@ static lrp_status read_file(const char *dir, const char *name, size_t max, reade
   return st;
 }
 
-static lrp_status read_rules(const char *dir, lrp_tokenizer *tok) {
+static lrp_status read_gpt2(const char *dir, const json_t *config, lrp_tokenizer *tok) {
+  bool found;
+  const lrp_status st = lrp_gpt2_files_read(dir, config, &found, &tok->rules);
+
+  if (found) tok->file = gpt2_name;
+  return st;
+}
+
+static lrp_status read_rules(const char *dir, const json_t *config, lrp_tokenizer *tok) {
   lrp_status st = read_file(dir, json_name, LRP_TOKENIZER_JSON_MAX, lrp_tokenizer_json_read, tok);
 
   if (st == LRP_OK && !tok->file) {
     st = read_file(dir, model_name, LRP_SENTENCEPIECE_MAX, lrp_sentencepiece_read, tok);
   }
+  if (st == LRP_OK && !tok->file) st = read_gpt2(dir, config, tok);
   if (st != LRP_OK || tok->file) return st;
-  return lrp_fail(LRP_ERR_ABSENT, "%s: no tokenizer: %s or %s (SentencePiece) is expected there",
-                  dir, json_name, model_name);
+  return lrp_fail(
+      LRP_ERR_ABSENT,
+      "%s: no tokenizer: %s, %s (SentencePiece), or %s and merges.txt are expected there", dir,
+      json_name, model_name, gpt2_name);
 }
 
 /* ---- What stands beside them ----------------------------------------------------------------- */
@@ -116,11 +130,10 @@ static lrp_status find_marks(const char *dir, const json_t *config, lrp_vocab *v
   return st;
 }
 
-static lrp_status read_config(const char *dir, lrp_tokenizer *tok) {
+static lrp_status follow_config(const char *dir, const json_t *config, lrp_tokenizer *tok) {
   lrp_rules *r = &tok->rules;
   const bool is_model = tok->file == model_name;
-  json_t *config = NULL;
-  lrp_status st = lrp_beside_object(dir, "tokenizer_config.json", &config);
+  lrp_status st = lrp_beside_flag(dir, config, "clean_up_tokenization_spaces", &r->clean_up);
 
   if (st == LRP_OK && !is_model) st = find_marks(dir, config, &r->vocab);
   if (st == LRP_OK) {
@@ -128,19 +141,31 @@ static lrp_status read_config(const char *dir, lrp_tokenizer *tok) {
     const bool eos = r->marks_given && r->behind.count > 0;
     st = add_marks(dir, config, bos, eos, r);
   }
+  return st;
+}
+
+static lrp_status read_all(const char *dir, lrp_tokenizer *tok) {
+  json_t *config = NULL;
+  lrp_status st = lrp_beside_object(dir, "tokenizer_config.json", &config);
+
+  if (st == LRP_OK) st = read_rules(dir, config, tok);
+  if (st == LRP_OK) st = follow_config(dir, config, tok);
   json_decref(config);
   return st;
 }
 
 /* ---- The tokenizer --------------------------------------------------------------------------- */
 
-static lrp_status keep_bos_text(lrp_tokenizer *tok) {
-  const lrp_vocab *v = &tok->rules.vocab;
+static lrp_status keep_text(const lrp_vocab *v, int32_t id, char **text) {
+  if (id < 0) return LRP_OK;
+  *text = strndup(v->pieces[id].text ? v->pieces[id].text : "", v->pieces[id].length);
+  return *text ? LRP_OK : lrp_fail_memory(v->pieces[id].length, "a token");
+}
 
-  if (v->bos < 0) return LRP_OK;
-  tok->bos_text =
-      strndup(v->pieces[v->bos].text ? v->pieces[v->bos].text : "", v->pieces[v->bos].length);
-  return tok->bos_text ? LRP_OK : lrp_fail_memory(v->pieces[v->bos].length, "a token");
+static lrp_status keep_texts(lrp_tokenizer *tok) {
+  const lrp_vocab *v = &tok->rules.vocab;
+  const lrp_status st = keep_text(v, v->bos, &tok->bos_text);
+  return st == LRP_OK ? keep_text(v, v->eos, &tok->eos_text) : st;
 }
 
 lrp_status lrp_tokenizer_open(const char *dir, lrp_tokenizer **out) {
@@ -150,9 +175,8 @@ lrp_status lrp_tokenizer_open(const char *dir, lrp_tokenizer **out) {
   *out = NULL;
   if (!tok) return lrp_fail_memory(sizeof *tok, "a tokenizer");
   lrp_rules_init(&tok->rules);
-  st = read_rules(dir, tok);
-  if (st == LRP_OK) st = read_config(dir, tok);
-  if (st == LRP_OK) st = keep_bos_text(tok);
+  st = read_all(dir, tok);
+  if (st == LRP_OK) st = keep_texts(tok);
   if (st != LRP_OK) {
     lrp_tokenizer_close(&tok);
     return st;
@@ -164,6 +188,7 @@ lrp_status lrp_tokenizer_open(const char *dir, lrp_tokenizer **out) {
 void lrp_tokenizer_close(lrp_tokenizer **tok) {
   if (!*tok) return;
   free((*tok)->bos_text);
+  free((*tok)->eos_text);
   lrp_rules_free(&(*tok)->rules);
   free(*tok);
   *tok = NULL;
@@ -187,6 +212,10 @@ const char *lrp_tokenizer_file(const lrp_tokenizer *tok) {
 
 const char *lrp_tokenizer_bos_text(const lrp_tokenizer *tok) {
   return tok->bos_text;
+}
+
+const char *lrp_tokenizer_eos_text(const lrp_tokenizer *tok) {
+  return tok->eos_text;
 }
 
 void lrp_tokens_free(lrp_tokens *t) {

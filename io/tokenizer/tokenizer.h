@@ -83,8 +83,9 @@ lrp_status lrp_tokenizer_decode(const lrp_tokenizer *tok, const int32_t *ids, in
 int32_t lrp_tokenizer_bos(const lrp_tokenizer *tok);
 int32_t lrp_tokenizer_eos(const lrp_tokenizer *tok);
 
-/** Text of the BOS token, or NULL if there is none. Local. */
+/** Text of the BOS token, of the EOS token, or NULL if there is none. Local. */
 const char *lrp_tokenizer_bos_text(const lrp_tokenizer *tok);
+const char *lrp_tokenizer_eos_text(const lrp_tokenizer *tok);
 
 /** Number of ids: the largest one plus 1. Local. */
 int64_t lrp_tokenizer_size(const lrp_tokenizer *tok);

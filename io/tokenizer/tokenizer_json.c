@@ -6,6 +6,8 @@
 #include "io/tokenizer/json_steps.h"
 #include "io/tokenizer/json_vocab.h"
 
+enum { affix_max = 64 }; /* bytes */
+
 typedef struct {
   lrp_json_slice type, vocab, merges, unk_token, dropout;
   lrp_json_slice byte_fallback, fuse_unk, ignore_merges;
@@ -26,7 +28,7 @@ static lrp_status check_type(const lrp_json_file *file, lrp_json_slice type) {
                   file->name, (int)(name.length < 100 ? name.length : 100), name.text);
 }
 
-/* Features that nobody uses with such vocabularies must be off. */
+/* A feature that makes ids random must be off. */
 static lrp_status check_off(const lrp_json_file *file, lrp_json_slice value, const char *what) {
   if (lrp_json_is_null(value) || lrp_json_is(value, "\"\"") || lrp_json_is(value, "0.0") ||
       lrp_json_is(value, "0")) {
@@ -77,16 +79,23 @@ static lrp_status find_part(const lrp_json_file *file, const lrp_vocab *v, lrp_j
                   part.text);
 }
 
+/* Where the right part of a merge goes on behind the prefix that it has as no first one. */
+static lrp_json_slice without_prefix(const lrp_rules *r, lrp_json_slice right) {
+  const size_t n = r->prefix.length < right.length ? r->prefix.length : right.length;
+  return (lrp_json_slice){.text = right.text + n, .length = right.length - n};
+}
+
 static lrp_status put_merge(const lrp_json_file *file, lrp_json_slice left, lrp_json_slice right,
                             int64_t rank, lrp_rules *r) {
-  lrp_json_slice whole = {.text = left.text, .length = left.length + right.length};
+  const lrp_json_slice rest = without_prefix(r, right);
+  const lrp_json_slice whole = {.text = left.text, .length = left.length + rest.length};
   lrp_bpe_merge merge = {.rank = (uint32_t)rank};
   int32_t left_id, right_id;
   lrp_status st = find_part(file, &r->vocab, left, rank, &left_id);
 
   if (st == LRP_OK) st = find_part(file, &r->vocab, right, rank, &right_id);
   if (st != LRP_OK) return st;
-  memmove(left.text + left.length, right.text, right.length); /* the right part stands behind it */
+  memmove(left.text + left.length, rest.text, rest.length); /* the right part stands behind it */
   st = find_part(file, &r->vocab, whole, rank, &merge.id);
   if (st != LRP_OK) return st;
   if (lrp_has_inner_mark(whole.text, whole.length)) r->joins_words = true;
@@ -127,17 +136,36 @@ static lrp_status collect_model(const lrp_json_file *file, lrp_json_slice object
 /* Whether words are more than the merges say: their marks may be UNK, or what stands between two
  * marks may vanish. */
 static bool may_join_words(const lrp_rules *r) {
-  return r->ignore_merges || r->vocab.unk < 0 ||
+  return r->ignore_merges || r->prefix.length > 0 || r->suffix.length > 0 || r->vocab.unk < 0 ||
          lrp_vocab_find_mergeable(&r->vocab, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) < 0;
+}
+
+/* The text of a prefix or suffix; null is none. */
+static lrp_status read_affix(const lrp_json_file *file, lrp_json_slice value, const char *what,
+                             lrp_affix *affix) {
+  lrp_json_slice text;
+  lrp_status st;
+
+  if (lrp_json_is_null(value)) return LRP_OK;
+  st = lrp_json_string(file, value, what, &text);
+  if (st != LRP_OK) return st;
+  *affix = (lrp_affix){.text = text.text, .length = text.length};
+  if (text.length <= affix_max) return LRP_OK;
+  return lrp_fail(LRP_ERR_DATA, "%s: %s has %zu bytes, more than %d", file->name, what, text.length,
+                  (int)affix_max);
+}
+
+static lrp_status read_affixes(const lrp_json_file *file, const model_members *m, lrp_rules *r) {
+  const lrp_status st =
+      read_affix(file, m->continuing_subword_prefix, "model.continuing_subword_prefix", &r->prefix);
+  if (st != LRP_OK) return st;
+  return read_affix(file, m->end_of_word_suffix, "model.end_of_word_suffix", &r->suffix);
 }
 
 static lrp_status read_model(const lrp_json_file *file, const model_members *m, lrp_rules *r) {
   lrp_status st = check_off(file, m->dropout, "dropout");
 
-  if (st == LRP_OK) {
-    st = check_off(file, m->continuing_subword_prefix, "continuing_subword_prefix");
-  }
-  if (st == LRP_OK) st = check_off(file, m->end_of_word_suffix, "end_of_word_suffix");
+  if (st == LRP_OK) st = read_affixes(file, m, r);
   if (st == LRP_OK)
     st = lrp_json_flag(file, m->byte_fallback, "model.byte_fallback", &r->byte_fallback);
   if (st == LRP_OK) st = lrp_json_flag(file, m->fuse_unk, "model.fuse_unk", &r->fuse_unk);
@@ -185,13 +213,15 @@ lrp_status lrp_tokenizer_json_read(char *data, size_t size, const char *name, lr
   if (st == LRP_OK) {
     st = lrp_json_collect(&file, whole, "the file", members, sizeof members / sizeof members[0]);
   }
-  r->strip_space = lrp_json_is_null(steps.decoder);
   if (st == LRP_OK) st = collect_model(&file, model, &m);
   if (st == LRP_OK) st = check_type(&file, m.type);
-  if (st == LRP_OK) st = lrp_json_steps_read(&file, &steps, r);
+  if (st == LRP_OK) st = lrp_json_normalizer_read(&file, steps.normalizer, r);
+  if (st == LRP_OK) st = lrp_json_pre_tokenizer_read(&file, steps.pre_tokenizer, r);
+  if (st == LRP_OK) st = lrp_json_decoder_read(&file, steps.decoder, r);
   if (st == LRP_OK) st = read_model(&file, &m, r);
   if (st == LRP_OK) st = lrp_json_added(&file, added, r);
-  if (st == LRP_OK) st = lrp_json_template_read(&file, &steps, r);
+  if (st == LRP_OK) st = lrp_json_post_processor_read(&file, steps.post_processor, r);
+  if (st == LRP_OK) st = lrp_piece_cache_create(&r->cache);
   if (st == LRP_OK) set_marks(r);
   return st;
 }

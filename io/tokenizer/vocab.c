@@ -88,6 +88,17 @@ int lrp_byte_value(const char *text, size_t length) {
   return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
+int lrp_any_byte_value(const char *text, size_t length) {
+  char upper[6];
+
+  if (length != sizeof upper) return -1;
+  memcpy(upper, text, sizeof upper);
+  for (size_t i = 3; i < 5; i++) {
+    if (upper[i] >= 'a' && upper[i] <= 'f') upper[i] = (char)(upper[i] - 'a' + 'A');
+  }
+  return lrp_byte_value(upper, length);
+}
+
 bool lrp_has_inner_mark(const char *text, size_t length) {
   for (size_t i = 1; i + LRP_SPACE_MARK_LENGTH <= length; i++) {
     if (memcmp(text + i, LRP_SPACE_MARK, LRP_SPACE_MARK_LENGTH) != 0) continue;

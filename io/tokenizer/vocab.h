@@ -72,6 +72,9 @@ int32_t lrp_vocab_find_mergeable(const lrp_vocab *v, const char *text, size_t le
 /** Byte that the text "<0xHH>" stands for, or -1. Local. */
 int lrp_byte_value(const char *text, size_t length);
 
+/** The same with digits a-f, too. Local. */
+int lrp_any_byte_value(const char *text, size_t length);
+
 /** Whether a space mark stands behind another character: such a piece joins words. Local. */
 bool lrp_has_inner_mark(const char *text, size_t length);
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <utf8proc.h>
 
+#include "io/tokenizer/characters.h"
+
 enum {
   replacement = 0xfffd,
   dotted_capital_i = 0x130, /* the only character that two lower-case ones stand for */
@@ -11,13 +13,6 @@ enum {
 };
 
 /* ---- Classes of characters ------------------------------------------------------------------- */
-
-/* Unicode's property White_Space. */
-static bool is_space(int32_t c) {
-  return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-         c == 0x3000;
-}
 
 /* Unassigned characters are none: those of newer versions of Unicode stay, whichever is known here.
  */
@@ -39,15 +34,6 @@ static bool is_chinese(int32_t c) {
          (c >= 0x20000 && c <= 0x2a6df) || (c >= 0x2a700 && c <= 0x2b73f) ||
          (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
          (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
-}
-
-static bool is_punctuation(int32_t c) {
-  if (c < 0x80) {
-    return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
-           (c >= 123 && c <= 126);
-  }
-  const utf8proc_category_t category = utf8proc_category(c);
-  return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 
 static bool is_accent(int32_t c) {
@@ -110,7 +96,7 @@ static lrp_status push_cleaned(const lrp_glyph_rules *rules, int32_t code, int32
                                lrp_glyphs *g) {
   if (rules->clean) {
     if (code == 0 || code == replacement || is_control(code)) return LRP_OK;
-    if (is_space(code)) code = ' ';
+    if (lrp_is_space(code)) code = ' ';
   }
   if (!rules->chinese || !is_chinese(code)) return push_character(rules, code, at, g);
   lrp_status st = push(g, ' ', at);
@@ -164,13 +150,14 @@ int32_t lrp_character_count(const char *text, size_t length) {
 bool lrp_glyphs_next_word(const lrp_glyphs *g, int64_t *start, int64_t *end) {
   int64_t i = *end;
 
-  while (i < g->count && is_space(g->glyphs[i].code)) i++;
+  while (i < g->count && lrp_is_space(g->glyphs[i].code)) i++;
   *start = i;
-  if (i < g->count && is_punctuation(g->glyphs[i].code)) {
+  if (i < g->count && lrp_is_punctuation(g->glyphs[i].code)) {
     *end = i + 1;
     return true;
   }
-  while (i < g->count && !is_space(g->glyphs[i].code) && !is_punctuation(g->glyphs[i].code)) i++;
+  while (i < g->count && !lrp_is_space(g->glyphs[i].code) && !lrp_is_punctuation(g->glyphs[i].code))
+    i++;
   *end = i;
   return *end > *start;
 }

@@ -47,7 +47,8 @@ static void embed(const lrp_bert *model, lrp_bert_workspace *ws, const lrp_bert_
 /* y = the linear map of t dense rows of x, or += */
 static lrp_status apply(lrp_bert_workspace *ws, const lrp_linear *linear, const float *x, int64_t t,
                         float *y, bool accumulate) {
-  return lrp_linear_apply(linear, x, t, linear->n_in, y, linear->n_out, accumulate, &ws->linear);
+  return lrp_linear_apply(linear, x, LRP_F32, t, linear->n_in, y, linear->n_out, accumulate,
+                          &ws->linear);
 }
 
 /* y = activation(the linear map of t rows of x) */

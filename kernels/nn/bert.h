@@ -83,8 +83,8 @@ typedef struct {
 /** Activations and converted weights, allocated once and reused. */
 typedef struct lrp_bert_workspace lrp_bert_workspace;
 
-/** @param[in] operands  LRP_F32; or LRP_BF16: dense linear maps multiply in bfloat16 and sum in
- *                       float32, all else stays float32
+/** @param[in] operands  LRP_F32; or LRP_BF16: linear maps multiply in bfloat16 and sum in float32
+ *                       (kernels/nn/linear.h), all else stays float32
  *  @return LRP_OK, LRP_ERR_MEM. Local. Release with destroy. */
 lrp_status lrp_bert_workspace_create(const lrp_bert_config *config, lrp_dtype operands,
                                      lrp_bert_workspace **ws);

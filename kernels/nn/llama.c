@@ -1,198 +1,217 @@
 #include "kernels/nn/llama.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "kernels/nn/llama_workspace.h"
 #include "kernels/nn/ops.h"
-#include "kernels/nn/rope.h"
 
 enum {
-  logits_bytes = 64 << 20, /* of one panel of the head */
-  logits_rows = 1024       /* most rows of a panel, for small vocabularies */
+  logits_bytes = 64 << 20,  /* of one panel of the head */
+  logits_rows = 1024,       /* most rows of a panel, for small vocabularies */
+  parallel_logits = 1 << 14 /* below, threads cost more than they save */
 };
 
-static void embed(const lrp_llama *model, lrp_llama_workspace *ws, const lrp_sequence *sequences) {
-  const int64_t n = ws->config.hidden_size;
+lrp_status lrp_llama_plan(lrp_llama_workspace *ws, const lrp_branch *branches, int64_t n_branches) {
+  return lrp_kv_plan(ws->kv, branches, n_branches);
+}
+
+lrp_status lrp_llama_embed(const lrp_llama *model, const lrp_batch *batch, float *x) {
+  const int64_t n = model->config.hidden_size;
   const lrp_matrix *table = &model->embed_tokens;
-  for (int64_t s = 0; s < ws->span_count; s++) {
-    float *x = ws->x + ws->spans[s].first * n;
-    for (int64_t i = 0; i < ws->spans[s].length; i++) {
-      const int32_t token = sequences[s].tokens[i];
-      assert(token >= 0 && token < table->rows);
-      lrp_to_f32(x + i * n, lrp_matrix_row(table, token), table->dtype, (size_t)n);
+  for (int64_t i = 0; i < batch->n_tokens; i++) {
+    const int32_t token = batch->tokens[i];
+    if (token < 0 || token >= model->config.vocab_size) {
+      return lrp_fail(LRP_ERR_BUG, "token %d of a vocabulary of %lld", token,
+                      (long long)model->config.vocab_size);
     }
-  }
-}
-
-/* h = norm(x) for t rows. Weights lie as they are stored: converted for each use. */
-static void norm(lrp_llama_workspace *ws, const lrp_matrix *weight, const float *x, int64_t t,
-                 float *h) {
-  const int64_t n = ws->config.hidden_size;
-  float *w = ws->norm_memory.data;
-  lrp_to_f32(w, weight->data, weight->dtype, (size_t)n);
-  lrp_rms_norm(x, t, n, w, ws->config.rms_norm_eps, h);
-}
-
-/* y = the linear map of t dense rows of x, or += */
-static lrp_status apply(lrp_llama_workspace *ws, const lrp_linear *linear, const float *x,
-                        int64_t t, float *y, bool accumulate) {
-  return lrp_linear_apply(linear, x, t, linear->n_in, y, linear->n_out, accumulate, &ws->linear);
-}
-
-/* h = attention(norm(x)), before o_proj */
-static lrp_status attend(const lrp_llama_layer *layer, lrp_llama_workspace *ws) {
-  const lrp_linear *l = layer->linear;
-  const int64_t t = ws->tokens;
-  const lrp_attention_shape *shape = &ws->shape;
-  norm(ws, &layer->input_norm, ws->x, t, ws->h);
-  lrp_status st = apply(ws, &l[LRP_Q_PROJ], ws->h, t, ws->q, false);
-  if (st == LRP_OK) st = apply(ws, &l[LRP_K_PROJ], ws->h, t, ws->k, false);
-  if (st == LRP_OK) st = apply(ws, &l[LRP_V_PROJ], ws->h, t, ws->v, false);
-  if (st != LRP_OK) return st;
-  lrp_rope(ws->q, t, shape->heads, shape->head_dim, ws->positions, ws->rope);
-  lrp_rope(ws->k, t, shape->kv_heads, shape->head_dim, ws->positions, ws->rope);
-  return lrp_attention(shape, ws->q, ws->k, ws->v, ws->spans, ws->span_count, ws->h,
-                       &ws->attention);
-}
-
-/* x += o_proj(h), then x += down(silu(gate) * up) of norm(x), for the first t rows */
-static lrp_status finish_layer(const lrp_llama_layer *layer, lrp_llama_workspace *ws, int64_t t) {
-  const lrp_linear *l = layer->linear;
-  lrp_status st = apply(ws, &l[LRP_O_PROJ], ws->h, t, ws->x, true);
-  if (st != LRP_OK) return st;
-  norm(ws, &layer->post_attn_norm, ws->x, t, ws->h);
-  st = apply(ws, &l[LRP_GATE_PROJ], ws->h, t, ws->gate, false);
-  if (st == LRP_OK) st = apply(ws, &l[LRP_UP_PROJ], ws->h, t, ws->up, false);
-  if (st != LRP_OK) return st;
-  lrp_swiglu(ws->gate, ws->up, t, ws->config.intermediate_size);
-  return apply(ws, &l[LRP_DOWN_PROJ], ws->gate, t, ws->x, true);
-}
-
-/* Move the scored rows to the front; they are listed in ascending order. */
-static void compact(const lrp_llama_workspace *ws, float *x, int64_t n) {
-  for (int64_t i = 0; i < ws->row_count; i++) {
-    memmove(x + i * n, x + ws->rows[i] * n, (size_t)n * sizeof *x);
-  }
-}
-
-/* Hidden states of the scored rows in the first row_count rows of x. Of the last layer the other
- * rows are needed as keys and values only, so it goes on without them. */
-static lrp_status forward(const lrp_llama *model, lrp_llama_workspace *ws,
-                          const lrp_sequence *sequences) {
-  const int layers = model->config.num_hidden_layers;
-  assert(layers > 0);
-  embed(model, ws, sequences);
-  for (int l = 0; l < layers; l++) {
-    lrp_status st = attend(&model->layers[l], ws);
-    if (st != LRP_OK) return st;
-    int64_t t = ws->tokens;
-    if (l == layers - 1) {
-      compact(ws, ws->x, ws->config.hidden_size);
-      compact(ws, ws->h, ws->shape.heads * ws->shape.head_dim);
-      t = ws->row_count;
-    }
-    st = finish_layer(&model->layers[l], ws, t);
-    if (st != LRP_OK) return st;
+    lrp_to_f32(x + i * n, lrp_matrix_row(table, token), table->dtype, (size_t)n);
   }
   return LRP_OK;
 }
 
-/* The head as a linear map whose weights are converted once, for any number of calls of head(). */
+/* ---- the head ---- */
+
+/* The head as a linear map whose weights are converted once, for any number of panels. */
 static lrp_status prepare_head(const lrp_llama *model, lrp_llama_workspace *ws, lrp_linear *out) {
   *out = (lrp_linear){.n_in = ws->config.hidden_size, .n_out = ws->config.vocab_size};
-  const lrp_matrix w = lrp_matrix_slice(model->lm_head, out->n_out, out->n_in);
-  return lrp_matmul_prepare(&w, ws->linear.operands, &ws->head_memory, &out->w);
+  out->w = lrp_matrix_slice(model->lm_head, out->n_out, out->n_in);
+  out->packed = model->packed_head;
+  if (out->packed.data) return LRP_OK;
+  const lrp_matrix w = out->w;
+  return lrp_matmul_prepare(&w, ws->operands, &ws->head, &out->w);
 }
 
-/* logits = lm_head(norm(x)) for t rows of x */
+/* logits = lm_head(norm(x)) for t rows of x; there is room for h */
 static lrp_status head(const lrp_llama *model, lrp_llama_workspace *ws, const lrp_linear *lm_head,
                        const float *x, int64_t t, float *logits) {
-  norm(ws, &model->norm, x, t, ws->h);
-  return apply(ws, lm_head, ws->h, t, logits, false);
+  lrp_llama_norm(ws, &model->norm, x, t);
+  return lrp_linear_apply(lm_head, ws->h.data, ws->operands, t, lm_head->n_in, logits,
+                          lm_head->n_out, false, &ws->linear);
 }
 
-/* Log-probability of the token that follows one scored row. */
-typedef struct {
-  int32_t token;
-  bool greedy;
-  double loglikelihood;
-} row_result;
+/* What to do with the logits of rows from .. from + t - 1. */
+typedef lrp_status (*row_reader)(const float *logits, int64_t from, int64_t t, int64_t vocab,
+                                 void *context);
 
-static void list_targets(const lrp_sequence *sequences, int64_t count, row_result *results) {
-  for (int64_t s = 0; s < count; s++) {
-    const lrp_sequence *q = &sequences[s];
-    for (int64_t i = q->n_tokens - q->n_score; i < q->n_tokens; i++)
-      (results++)->token = q->tokens[i];
-  }
-}
-
-static lrp_status score_rows(const lrp_llama *model, lrp_llama_workspace *ws, row_result *results) {
+/* The logits of all rows, some at a time: those of all rows may not fit. */
+static lrp_status read_logits(const lrp_llama *model, lrp_llama_workspace *ws, const float *x,
+                              int64_t n_rows, row_reader read, void *context) {
   const int64_t vocab = ws->config.vocab_size;
   const int64_t fit = logits_bytes / (vocab * (int64_t)sizeof(float)) + 1;
   const int64_t most = fit < logits_rows ? fit : logits_rows;
-  const int64_t panel = ws->row_count < most ? ws->row_count : most;
+  const int64_t panel = n_rows < most ? n_rows : most;
   lrp_linear lm_head;
-  lrp_status st = lrp_buffer_floats(&ws->logits_memory, panel, vocab, "logits");
+  lrp_status st = lrp_buffer_floats(&ws->logits, panel, vocab, "logits");
+  if (st == LRP_OK) st = lrp_llama_workspace_rows(ws, panel);
   if (st == LRP_OK) st = prepare_head(model, ws, &lm_head);
+  for (int64_t from = 0; from < n_rows && st == LRP_OK; from += panel) {
+    const int64_t t = n_rows - from < panel ? n_rows - from : panel;
+    st = head(model, ws, &lm_head, x + from * ws->config.hidden_size, t, ws->logits.data);
+    if (st == LRP_OK) st = read(ws->logits.data, from, t, vocab, context);
+  }
+  return st;
+}
+
+/* Targets in the order of their rows: those of row r are order[first[r]] .. order[first[r + 1] - 1]
+ */
+typedef struct {
+  lrp_target *targets;
+  const int64_t *order, *first;
+} row_targets;
+
+static lrp_status check_targets(const lrp_target *targets, int64_t n_targets, int64_t n_rows,
+                                int64_t vocab) {
+  for (int64_t i = 0; i < n_targets; i++) {
+    const lrp_target *t = &targets[i];
+    if (t->row >= 0 && t->row < n_rows && t->token >= 0 && t->token < vocab) continue;
+    return lrp_fail(LRP_ERR_BUG, "target %lld: row %lld of %lld, token %d of %lld", (long long)i,
+                    (long long)t->row, (long long)n_rows, t->token, (long long)vocab);
+  }
+  return LRP_OK;
+}
+
+/* By counting: first[r] is the number of targets of the rows up to r, then goes back by one for
+ * each target that is placed. */
+static lrp_status sort_targets(lrp_llama_workspace *ws, int64_t n_rows, lrp_target *targets,
+                               int64_t n_targets, row_targets *out) {
+  static const char what[] = "targets";
+  lrp_status st = check_targets(targets, n_targets, n_rows, ws->config.vocab_size);
+  if (st == LRP_OK) st = lrp_buffer_reserve(&ws->order, n_targets, 1, sizeof(int64_t), what);
+  if (st == LRP_OK) st = lrp_buffer_reserve(&ws->first, n_rows + 1, 1, sizeof(int64_t), what);
   if (st != LRP_OK) return st;
-  float *logits = ws->logits_memory.data;
-  for (int64_t from = 0; from < ws->row_count; from += panel) {
-    const int64_t t = ws->row_count - from < panel ? ws->row_count - from : panel;
-    st = head(model, ws, &lm_head, ws->x + from * ws->config.hidden_size, t, logits);
-    if (st != LRP_OK) return st;
-#pragma omp parallel for
-    for (int64_t i = 0; i < t; i++) {
-      row_result *r = &results[from + i];
-      assert(r->token >= 0 && r->token < vocab);
-      r->loglikelihood = lrp_log_softmax(logits + i * vocab, vocab, r->token, &r->greedy);
+  int64_t *order = ws->order.data;
+  int64_t *first = ws->first.data;
+  memset(first, 0, (size_t)(n_rows + 1) * sizeof *first);
+  for (int64_t i = 0; i < n_targets; i++) first[targets[i].row]++;
+  for (int64_t r = 1; r <= n_rows; r++) first[r] += first[r - 1];
+  for (int64_t i = n_targets - 1; i >= 0; i--) order[--first[targets[i].row]] = i;
+  *out = (row_targets){.targets = targets, .order = order, .first = first};
+  return LRP_OK;
+}
+
+static lrp_status read_probabilities(const float *logits, int64_t from, int64_t t, int64_t vocab,
+                                     void *context) {
+  const row_targets *by_row = context;
+#pragma omp parallel for schedule(dynamic) if (t * vocab > parallel_logits)
+  for (int64_t i = 0; i < t; i++) {
+    const float *row = logits + i * vocab;
+    const int64_t end = by_row->first[from + i + 1];
+    int64_t at = by_row->first[from + i];
+    if (at == end) continue;
+    const lrp_softmax of = lrp_softmax_of(row, vocab);
+    for (; at < end; at++) {
+      lrp_target *target = &by_row->targets[by_row->order[at]];
+      bool greedy;
+      target->logprob = lrp_log_probability(row, &of, target->token, &greedy);
+      target->greedy = greedy;
     }
   }
   return LRP_OK;
 }
 
-/* Sums in the order of the tokens. */
-static void collect(lrp_sequence *sequences, int64_t count, const row_result *results) {
-  for (int64_t s = 0; s < count; s++) {
-    lrp_sequence *q = &sequences[s];
-    q->loglikelihood = 0.0;
-    q->greedy = true;
-    for (int64_t i = 0; i < q->n_score; i++, results++) {
-      q->loglikelihood += results->loglikelihood;
-      q->greedy = q->greedy && results->greedy;
-    }
+lrp_status lrp_llama_logprobs(const lrp_llama *model, lrp_llama_workspace *ws, const float *x,
+                              int64_t n_rows, lrp_target *targets, int64_t n_targets) {
+  row_targets by_row;
+  if (n_targets <= 0) return LRP_OK;
+  const lrp_status st = sort_targets(ws, n_rows, targets, n_targets, &by_row);
+  if (st != LRP_OK) return st;
+  return read_logits(model, ws, x, n_rows, read_probabilities, &by_row);
+}
+
+static lrp_status read_largest(const float *logits, int64_t from, int64_t t, int64_t vocab,
+                               void *context) {
+  int32_t *tokens = (int32_t *)context + from;
+  bool finite = true;
+#pragma omp parallel for reduction(&& : finite) if (t * vocab > parallel_logits)
+  for (int64_t i = 0; i < t; i++) {
+    tokens[i] = (int32_t)lrp_argmax(logits + i * vocab, vocab);
+    finite = finite && tokens[i] >= 0;
   }
+  if (finite) return LRP_OK;
+  return lrp_fail(LRP_ERR_DATA, "a logit is not finite: the model overflows; evaluate in float32");
+}
+
+lrp_status lrp_llama_argmax(const lrp_llama *model, lrp_llama_workspace *ws, const float *x,
+                            int64_t n_rows, int32_t *tokens) {
+  if (n_rows <= 0) return LRP_OK;
+  return read_logits(model, ws, x, n_rows, read_largest, tokens);
+}
+
+/* ---- whole models ---- */
+
+/* x = hidden states of the wanted rows, from their embeddings through all layers. */
+static lrp_status forward(const lrp_llama *model, lrp_llama_workspace *ws, const lrp_batch *batch,
+                          float *x) {
+  const int layers = model->config.num_hidden_layers;
+  lrp_status st = lrp_llama_embed(model, batch, x);
+  for (int l = 0; l < layers && st == LRP_OK; l++) {
+    st = lrp_llama_layer_apply(&model->layers[l], ws, NULL, 0, batch, l == layers - 1, x);
+  }
+  return st;
+}
+
+static lrp_status score_forest(const lrp_llama *model, lrp_llama_workspace *ws, lrp_forest *f) {
+  const lrp_batch *batch = &f->batch;
+  lrp_status st = lrp_buffer_floats(&ws->x, batch->n_tokens, ws->config.hidden_size,
+                                    "hidden states; use a smaller batch");
+  if (st == LRP_OK) st = lrp_llama_plan(ws, f->branches, f->n_branches);
+  if (st == LRP_OK) st = forward(model, ws, batch, ws->x.data);
+  if (st != LRP_OK) return st;
+  return lrp_llama_logprobs(model, ws, ws->x.data, batch->n_rows, f->targets, f->n_targets);
 }
 
 lrp_status lrp_llama_score(const lrp_llama *model, lrp_llama_workspace *ws, lrp_sequence *sequences,
                            int64_t count) {
-  for (int64_t s = 0; s < count; s++) {
-    if (sequences[s].n_score >= 1 && sequences[s].n_score < sequences[s].n_tokens) continue;
-    return lrp_fail(LRP_ERR_BUG, "a sequence of %lld tokens cannot score %lld of them",
-                    (long long)sequences[s].n_tokens, (long long)sequences[s].n_score);
-  }
+  lrp_forest forest;
   if (count <= 0) return LRP_OK;
-  lrp_status st = lrp_llama_workspace_begin(ws, sequences, count);
-  if (st != LRP_OK) return st;
-  st = lrp_buffer_reserve(&ws->result_memory, ws->row_count, 1, sizeof(row_result), "scores");
-  if (st != LRP_OK) return st;
-  row_result *results = ws->result_memory.data;
-  list_targets(sequences, count, results);
-  st = forward(model, ws, sequences);
-  if (st == LRP_OK) st = score_rows(model, ws, results);
-  if (st == LRP_OK) collect(sequences, count, results);
+  lrp_status st = lrp_forest_build(sequences, count, true, &forest);
+  if (st == LRP_OK) st = score_forest(model, ws, &forest);
+  if (st == LRP_OK) lrp_forest_collect(&forest, sequences, count);
+  lrp_forest_free(&forest);
   return st;
+}
+
+/* Logits of rows from .. from + t - 1 to where they belong. */
+static lrp_status copy_logits(const float *logits, int64_t from, int64_t t, int64_t vocab,
+                              void *context) {
+  memcpy((float *)context + from * vocab, logits, (size_t)(t * vocab) * sizeof *logits);
+  return LRP_OK;
 }
 
 lrp_status lrp_llama_logits(const lrp_llama *model, lrp_llama_workspace *ws, const int32_t *tokens,
                             int64_t n, float *logits) {
-  /* One more token than the model reads, as in a sequence to score; it is never looked at. */
-  const lrp_sequence all = {.tokens = tokens, .n_tokens = n + 1, .n_score = n};
-  lrp_linear lm_head;
+  const lrp_branch branch = {.parent = -1, .length = n};
+  const lrp_run run = {.count = n};
   if (n <= 0) return LRP_OK;
-  lrp_status st = lrp_llama_workspace_begin(ws, &all, 1);
-  if (st == LRP_OK) st = forward(model, ws, &all);
-  if (st == LRP_OK) st = prepare_head(model, ws, &lm_head);
-  if (st == LRP_OK) st = head(model, ws, &lm_head, ws->x, n, logits);
+  lrp_status st = lrp_buffer_reserve(&ws->rows, n, 1, sizeof(int64_t), "rows");
+  if (st == LRP_OK) st = lrp_buffer_floats(&ws->x, n, ws->config.hidden_size, "hidden states");
+  if (st == LRP_OK) st = lrp_llama_plan(ws, &branch, 1);
+  if (st != LRP_OK) return st;
+  int64_t *rows = ws->rows.data;
+  for (int64_t i = 0; i < n; i++) rows[i] = i;
+  const lrp_batch batch = {
+      .tokens = tokens, .n_tokens = n, .runs = &run, .n_runs = 1, .rows = rows, .n_rows = n};
+  st = forward(model, ws, &batch, ws->x.data);
+  if (st == LRP_OK) st = read_logits(model, ws, ws->x.data, n, copy_logits, logits);
   return st;
 }

@@ -5,20 +5,16 @@
 
 #include "kernels/nn/onednn.h"
 #include "kernels/nn/product.h"
-#include "kernels/nn/vector.h"
 
-enum {
-  /* Weight matrices of fewer elements are multiplied by lrp_product: oneDNN generates code for
-   * every new number of rows, 0.15 to 0.35 ms measured, where such a product takes 0.01 to 0.1 ms.
-   */
-  small_weights = 1 << 16,
-  chunk = 1024 /* elements converted at a time */
-};
+enum { parallel_elements = 1 << 16 };
+
+static const char what_x[] = "the operand of a product";
 
 void lrp_matmul_scratch_free(lrp_matmul_scratch *scratch) {
   lrp_buffer_free(&scratch->weights);
   lrp_buffer_free(&scratch->weights16);
   lrp_buffer_free(&scratch->x);
+  lrp_buffer_free(&scratch->x16);
   lrp_buffer_free(&scratch->y);
 }
 
@@ -26,26 +22,55 @@ bool lrp_matmul_has_bf16(void) {
   return lrp_onednn_has_bf16();
 }
 
-static bool is_small(const lrp_matrix *w) {
-  return w->rows * w->cols < small_weights;
+/* ---- operands -------------------------------------------------------------------------------- */
+
+static bool is_dense(const lrp_matrix *a) {
+  return a->ld == a->cols || a->rows == 1;
 }
 
-/* The arguments of a call, but for the weights. */
+/* a of type operands, aligned, with gaps unless it is to be dense: in place where possible, else
+ * converted. */
+static lrp_status plain_matrix(const lrp_matrix *a, lrp_dtype operands, bool want_dense,
+                               lrp_buffer *buffer, const char *what, lrp_matrix *plain) {
+  const size_t size = lrp_dtype_size(operands);
+  const bool in_place = a->dtype == operands && (uintptr_t)a->data % size == 0;
+  *plain = *a;
+  if (in_place && (!want_dense || is_dense(a))) return LRP_OK;
+  const lrp_status st = lrp_buffer_reserve(buffer, a->rows, a->cols, size, what);
+  if (st != LRP_OK) return st;
+  unsigned char *dst = buffer->data;
+#pragma omp parallel for if (a->rows * a->cols > parallel_elements)
+  for (int64_t i = 0; i < a->rows; i++) {
+    lrp_convert(dst + (size_t)(i * a->cols) * size, operands, lrp_matrix_row(a, i), a->dtype,
+                (size_t)a->cols);
+  }
+  *plain =
+      (lrp_matrix){.data = dst, .dtype = operands, .rows = a->rows, .cols = a->cols, .ld = a->cols};
+  return LRP_OK;
+}
+
+lrp_status lrp_matmul_prepare(const lrp_matrix *w, lrp_dtype operands, lrp_buffer *buffer,
+                              lrp_matrix *plain) {
+  assert(operands == LRP_F32 || operands == LRP_BF16);
+  return plain_matrix(w, operands, true, buffer, "converted weights", plain);
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+/* Where a product goes. */
 typedef struct {
-  const float *x;
-  int64_t t, ldx;
   float *y;
   int64_t ldy;
   bool accumulate;
-} call;
+} target;
 
 /* Zero the result of an empty sum; true if nothing is left to do. */
-static bool is_empty(const call *c, const lrp_matrix *w) {
-  assert(c->t >= 0 && c->ldx >= w->cols && c->ldy >= w->rows && w->ld >= w->cols);
-  if (c->t <= 0 || w->rows <= 0) return true;
-  if (w->cols > 0) return false;
-  for (int64_t i = 0; i < c->t && !c->accumulate; i++) {
-    memset(c->y + i * c->ldy, 0, (size_t)w->rows * sizeof *c->y);
+static bool is_empty(const lrp_matrix *x, int64_t n, const target *to) {
+  assert(x->rows >= 0 && x->ld >= x->cols && to->ldy >= n);
+  if (x->rows <= 0 || n <= 0) return true;
+  if (x->cols > 0) return false;
+  for (int64_t i = 0; i < x->rows && !to->accumulate; i++) {
+    memset(to->y + i * to->ldy, 0, (size_t)n * sizeof *to->y);
   }
   return true;
 }
@@ -53,181 +78,95 @@ static bool is_empty(const call *c, const lrp_matrix *w) {
 /* Copy rows of cols floats; rows of src and dst are lds and ldd apart. */
 static void copy_rows(const float *src, int64_t lds, float *dst, int64_t ldd, int64_t rows,
                       int64_t cols) {
-#pragma omp parallel for if (rows * cols > small_weights)
+#pragma omp parallel for if (rows * cols > parallel_elements)
   for (int64_t i = 0; i < rows; i++) {
     memcpy(dst + i * ldd, src + i * lds, (size_t)cols * sizeof *src);
   }
 }
 
-/* x of operands, both dense; y by way of a copy where its rows have gaps: the bits must not depend
- * on strides. */
-static lrp_status by_onednn(const call *c, const void *x, const lrp_matrix *w, lrp_dtype operands,
+/* A dense place for t x n floats: y itself, or scratch where its rows have gaps: the bits must not
+ * depend on strides. */
+static lrp_status begin_result(const target *to, int64_t t, int64_t n, lrp_buffer *buffer,
+                               float **dense) {
+  *dense = to->y;
+  if (to->ldy == n || t == 1) return LRP_OK;
+  const lrp_status st = lrp_buffer_floats(buffer, t, n, "the result of a product");
+  if (st != LRP_OK) return st;
+  *dense = buffer->data;
+  if (to->accumulate) copy_rows(to->y, to->ldy, *dense, n, t, n);
+  return LRP_OK;
+}
+
+static void end_result(const target *to, int64_t t, int64_t n, const float *dense) {
+  if (dense != to->y) copy_rows(dense, n, to->y, to->ldy, t, n);
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
+/* x and w dense, of the same type */
+static lrp_status by_onednn(const lrp_matrix *x, const lrp_matrix *w, const target *to,
                             lrp_matmul_scratch *scratch, bool *done) {
   const lrp_dense_product p = {
-      .t = c->t, .n = w->rows, .k = w->cols, .operands = operands, .accumulate = c->accumulate};
-  float *y = c->y;
-  if (c->ldy != p.n && c->t > 1) {
-    const lrp_status st = lrp_buffer_floats(&scratch->y, c->t, p.n, "the result of a product");
-    if (st != LRP_OK) return st;
-    y = scratch->y.data;
-    if (c->accumulate) copy_rows(c->y, c->ldy, y, p.n, c->t, p.n);
-  }
-  const lrp_status st = lrp_onednn_product(&p, x, w->data, y, done);
-  if (st == LRP_OK && *done && y != c->y) copy_rows(y, p.n, c->y, c->ldy, c->t, p.n);
+      .t = x->rows, .n = w->rows, .k = w->cols, .operands = w->dtype, .accumulate = to->accumulate};
+  float *y;
+  lrp_status st = begin_result(to, p.t, p.n, &scratch->y, &y);
+  if (st == LRP_OK) st = lrp_onednn_product(&p, x->data, w->data, y, done);
+  if (st == LRP_OK && *done) end_result(to, p.t, p.n, y);
   return st;
 }
 
-/* ---- float32 ---- */
-
-/* w as plain floats, with gaps unless it is to be dense: in place where possible, else converted.
- */
-static lrp_status plain_floats(const lrp_matrix *w, bool want_dense, lrp_buffer *buffer,
-                               lrp_matrix *plain) {
-  *plain = *w;
-  if (lrp_matrix_f32(w) && (!want_dense || w->ld == w->cols || w->rows == 1)) return LRP_OK;
-  const lrp_status st = lrp_buffer_floats(buffer, w->rows, w->cols, "converted weights");
-  if (st != LRP_OK) return st;
-  float *dst = buffer->data;
-#pragma omp parallel for if (w->rows * w->cols > small_weights)
-  for (int64_t i = 0; i < w->rows; i++) {
-    lrp_to_f32(dst + i * w->cols, lrp_matrix_row(w, i), w->dtype, (size_t)w->cols);
-  }
-  *plain =
-      (lrp_matrix){.data = dst, .dtype = LRP_F32, .rows = w->rows, .cols = w->cols, .ld = w->cols};
-  return LRP_OK;
-}
-
-static lrp_status dense_x(const call *c, int64_t k, lrp_buffer *buffer, const float **x) {
-  *x = c->x;
-  if (c->ldx == k || c->t == 1) return LRP_OK;
-  const lrp_status st = lrp_buffer_floats(buffer, c->t, k, "the operand of a product");
-  if (st != LRP_OK) return st;
-  copy_rows(c->x, c->ldx, buffer->data, k, c->t, k);
-  *x = buffer->data;
-  return LRP_OK;
-}
-
-static lrp_status multiply(const call *c, const lrp_matrix *w, lrp_matmul_scratch *scratch) {
-  const bool small = is_small(w);
-  const float *x;
-  lrp_matrix plain;
+static lrp_status multiply_floats(const lrp_matrix *x, const lrp_matrix *w, const target *to,
+                                  lrp_matmul_scratch *scratch) {
+  const bool small = lrp_product_suits(w->rows, w->cols);
+  lrp_matrix px, pw;
   bool done = false;
-  lrp_status st = plain_floats(w, !small, &scratch->weights, &plain);
-  if (st == LRP_OK && !small) {
-    st = dense_x(c, w->cols, &scratch->x, &x);
-    if (st == LRP_OK) st = by_onednn(c, x, &plain, LRP_F32, scratch, &done);
+  lrp_status st = plain_matrix(x, LRP_F32, !small, &scratch->x, what_x, &px);
+  if (st == LRP_OK) {
+    st = plain_matrix(w, LRP_F32, !small, &scratch->weights, "converted weights", &pw);
+  }
+  if (st == LRP_OK && !small) st = by_onednn(&px, &pw, to, scratch, &done);
+  if (st != LRP_OK || done) return st;
+  (small ? lrp_product : lrp_product_float)(px.data, px.rows, px.ld, pw.data, pw.rows, pw.cols,
+                                            pw.ld, to->y, to->ldy, to->accumulate);
+  return LRP_OK;
+}
+
+/* Without a kernel for it, the same product of the same numbers is computed in float32. */
+static lrp_status multiply_bf16(const lrp_matrix *x, const lrp_matrix *w, const target *to,
+                                lrp_matmul_scratch *scratch) {
+  lrp_matrix px, pw;
+  bool done = false;
+  lrp_status st = plain_matrix(x, LRP_BF16, true, &scratch->x16, what_x, &px);
+  if (st == LRP_OK) {
+    st = plain_matrix(w, LRP_BF16, true, &scratch->weights16, "rounded weights", &pw);
+  }
+  if (st == LRP_OK && !lrp_product_suits(w->rows, w->cols) && lrp_onednn_has_bf16()) {
+    st = by_onednn(&px, &pw, to, scratch, &done);
   }
   if (st != LRP_OK || done) return st;
-  lrp_product(c->x, c->t, c->ldx, plain.data, w->rows, w->cols, plain.ld, c->y, c->ldy,
-              c->accumulate);
-  return LRP_OK;
+  return multiply_floats(&px, &pw, to, scratch);
 }
 
-lrp_status lrp_matmul(const float *x, int64_t t, int64_t ldx, const lrp_matrix *w, float *y,
+lrp_status lrp_matmul(const lrp_matrix *x, const lrp_matrix *w, lrp_dtype operands, float *y,
                       int64_t ldy, bool accumulate, lrp_matmul_scratch *scratch) {
-  const call c = {.x = x, .t = t, .ldx = ldx, .y = y, .ldy = ldy, .accumulate = accumulate};
-  if (is_empty(&c, w)) return LRP_OK;
-  return multiply(&c, w, scratch);
+  const target to = {.y = y, .ldy = ldy, .accumulate = accumulate};
+  assert(x->cols == w->cols && w->ld >= w->cols);
+  if (is_empty(x, w->rows, &to)) return LRP_OK;
+  if (operands == LRP_BF16) return multiply_bf16(x, w, &to, scratch);
+  return multiply_floats(x, w, &to, scratch);
 }
 
-/* ---- bfloat16 ---- */
-
-/* Bits of the nearest bfloat16, ties to even: adding just under half of the last place that is kept
- * carries into the exponent, up to that of Inf. A NaN stays one. */
-static inline uint32_t rounded_bits(float f) {
-  uint32_t bits;
-  memcpy(&bits, &f, sizeof bits);
-  const uint32_t is_nan = -(uint32_t)((bits & 0x7fffffffu) > 0x7f800000u);
-  const uint32_t nearest = bits + 0x7fffu + (bits >> 16 & 1u);
-  return ((nearest & ~is_nan) | ((bits | 0x400000u) & is_nan)) & 0xffff0000u;
-}
-
-LRP_VECTOR_CLONES static void round_to_bf16(const float *src, int64_t n, uint16_t *dst) {
-  for (int64_t i = 0; i < n; i++) dst[i] = (uint16_t)(rounded_bits(src[i]) >> 16);
-}
-
-LRP_VECTOR_CLONES static void round_floats(const float *src, int64_t n, float *dst) {
-  for (int64_t i = 0; i < n; i++) {
-    const uint32_t bits = rounded_bits(src[i]);
-    memcpy(&dst[i], &bits, sizeof bits);
-  }
-}
-
-static void row_to_bf16(const lrp_matrix *w, int64_t i, uint16_t *dst) {
-  const unsigned char *row = lrp_matrix_row(w, i);
-  const int64_t size = (int64_t)lrp_dtype_size(w->dtype);
-  float wide[chunk];
-  if (w->dtype == LRP_BF16) {
-    memcpy(dst, row, (size_t)w->cols * sizeof *dst);
-    return;
-  }
-  for (int64_t j = 0; j < w->cols; j += chunk) {
-    const int64_t n = w->cols - j < chunk ? w->cols - j : chunk;
-    lrp_to_f32(wide, row + j * size, w->dtype, (size_t)n);
-    round_to_bf16(wide, n, dst + j);
-  }
-}
-
-/* w as dense bfloat16, aligned: in place where possible, else rounded. */
-static lrp_status plain_bf16(const lrp_matrix *w, lrp_buffer *buffer, lrp_matrix *plain) {
-  const bool aligned = (uintptr_t)w->data % sizeof(uint16_t) == 0;
-  *plain = *w;
-  if (w->dtype == LRP_BF16 && aligned && (w->ld == w->cols || w->rows == 1)) return LRP_OK;
-  const lrp_status st =
-      lrp_buffer_reserve(buffer, w->rows, w->cols, sizeof(uint16_t), "rounded weights");
-  if (st != LRP_OK) return st;
-  uint16_t *dst = buffer->data;
-#pragma omp parallel for if (w->rows * w->cols > small_weights)
-  for (int64_t i = 0; i < w->rows; i++) row_to_bf16(w, i, dst + i * w->cols);
-  *plain =
-      (lrp_matrix){.data = dst, .dtype = LRP_BF16, .rows = w->rows, .cols = w->cols, .ld = w->cols};
-  return LRP_OK;
-}
-
-/* x as dense bfloat16 */
-static lrp_status rounded_x(const call *c, int64_t k, lrp_buffer *buffer) {
-  const lrp_status st =
-      lrp_buffer_reserve(buffer, c->t, k, sizeof(uint16_t), "the operand of a product");
-  if (st != LRP_OK) return st;
-  uint16_t *dst = buffer->data;
-#pragma omp parallel for if (c->t * k > small_weights)
-  for (int64_t i = 0; i < c->t; i++) round_to_bf16(c->x + i * c->ldx, k, dst + i * k);
-  return LRP_OK;
-}
-
-/* The same product of the same numbers, in float32 arithmetic. */
-static lrp_status multiply_rounded(const call *c, const lrp_matrix *w,
-                                   lrp_matmul_scratch *scratch) {
-  const int64_t k = w->cols;
-  const lrp_status st = lrp_buffer_floats(&scratch->x, c->t, k, "the operand of a product");
-  if (st != LRP_OK) return st;
-  call rounded = *c;
-  float *dst = scratch->x.data;
-#pragma omp parallel for if (c->t * k > small_weights)
-  for (int64_t i = 0; i < c->t; i++) round_floats(c->x + i * c->ldx, k, dst + i * k);
-  rounded.x = dst;
-  rounded.ldx = k; /* dense: multiply() leaves scratch->x alone */
-  return multiply(&rounded, w, scratch);
-}
-
-lrp_status lrp_matmul_bf16(const float *x, int64_t t, int64_t ldx, const lrp_matrix *w, float *y,
-                           int64_t ldy, bool accumulate, lrp_matmul_scratch *scratch) {
-  const call c = {.x = x, .t = t, .ldx = ldx, .y = y, .ldy = ldy, .accumulate = accumulate};
-  lrp_matrix plain;
-  bool done = false;
-  if (is_empty(&c, w)) return LRP_OK;
-  lrp_status st = plain_bf16(w, &scratch->weights16, &plain);
-  if (st == LRP_OK && !is_small(w) && lrp_onednn_has_bf16()) {
-    st = rounded_x(&c, w->cols, &scratch->x);
-    if (st == LRP_OK) st = by_onednn(&c, scratch->x.data, &plain, LRP_BF16, scratch, &done);
-  }
-  if (st != LRP_OK || done) return st;
-  return multiply_rounded(&c, &plain, scratch);
-}
-
-lrp_status lrp_matmul_prepare(const lrp_matrix *w, lrp_dtype operands, lrp_buffer *buffer,
-                              lrp_matrix *plain) {
-  assert(operands == LRP_F32 || operands == LRP_BF16);
-  if (operands == LRP_BF16) return plain_bf16(w, buffer, plain);
-  return plain_floats(w, true, buffer, plain);
+lrp_status lrp_matmul_packed(const lrp_matrix *x, const lrp_packed *w, float *y, int64_t ldy,
+                             bool accumulate, lrp_matmul_scratch *scratch) {
+  const target to = {.y = y, .ldy = ldy, .accumulate = accumulate};
+  lrp_buffer *buffer = w->operands == LRP_BF16 ? &scratch->x16 : &scratch->x;
+  lrp_matrix px;
+  float *dense;
+  assert(x->cols == w->k);
+  if (is_empty(x, w->n, &to)) return LRP_OK;
+  lrp_status st = plain_matrix(x, w->operands, true, buffer, what_x, &px);
+  if (st == LRP_OK) st = begin_result(&to, x->rows, w->n, &scratch->y, &dense);
+  if (st == LRP_OK) st = lrp_packed_product(px.data, x->rows, w, dense, accumulate);
+  if (st == LRP_OK) end_result(&to, x->rows, w->n, dense);
+  return st;
 }

@@ -45,12 +45,13 @@ static bool good(dnnl_status_t *st, dnnl_status_t next) {
 
 static dnnl_status_t describe_operands(const lrp_dense_product *p, state *s) {
   const dnnl_data_type_t type = p->operands == LRP_BF16 ? dnnl_bf16 : dnnl_f32;
+  const dnnl_format_tag_t tiles = p->operands == LRP_BF16 ? dnnl_BA16a64b2a : dnnl_BA16a64b;
   const dnnl_dims_t src = {p->t, p->k}, weights = {p->k, p->n}, dst = {p->t, p->n};
-  const dnnl_dims_t src_strides = {p->k, 1}, weights_strides = {1, p->k}, dst_strides = {p->n, 1};
   dnnl_status_t st = dnnl_success;
-  good(&st, dnnl_memory_desc_init_by_strides(&s->src, 2, src, type, src_strides));
-  good(&st, dnnl_memory_desc_init_by_strides(&s->weights, 2, weights, type, weights_strides));
-  good(&st, dnnl_memory_desc_init_by_strides(&s->dst, 2, dst, dnnl_f32, dst_strides));
+  good(&st, dnnl_memory_desc_init_by_tag(&s->src, 2, src, type, dnnl_ab));
+  good(&st,
+       dnnl_memory_desc_init_by_tag(&s->weights, 2, weights, type, p->packed ? tiles : dnnl_ba));
+  good(&st, dnnl_memory_desc_init_by_tag(&s->dst, 2, dst, dnnl_f32, dnnl_ab));
   return st;
 }
 
@@ -111,6 +112,15 @@ static void release(state *s) {
   }
   if (s->primitive) dnnl_primitive_destroy(s->primitive);
   if (s->desc) dnnl_primitive_desc_destroy(s->desc);
+}
+
+bool lrp_onednn_can(const lrp_dense_product *product) {
+  state s = {0};
+  pthread_once(&once, create_engine);
+  const bool can =
+      engine_status == dnnl_success && describe(product, &s) == dnnl_success && is_reproducible(&s);
+  release(&s);
+  return can;
 }
 
 /* oneDNN caches what it generates for (t, n, k), so describing a product that was seen before costs

@@ -12,6 +12,7 @@
 typedef struct {
   int64_t t, n, k;    /* all > 0 */
   lrp_dtype operands; /* of x and w: LRP_F32 or LRP_BF16; sums and y are float32 */
+  bool packed;        /* w lies in tiles (kernels/nn/packed.h), not in rows */
   bool accumulate;
 } lrp_dense_product;
 
@@ -21,6 +22,9 @@ typedef struct {
  *  @return LRP_OK, LRP_ERR_MEM, LRP_ERR_BUG (oneDNN refused) */
 lrp_status lrp_onednn_product(const lrp_dense_product *product, const void *x, const void *w,
                               float *y, bool *done);
+
+/** Whether oneDNN has a reproducible kernel for the product. Local. */
+bool lrp_onednn_can(const lrp_dense_product *product);
 
 /** Whether the processor multiplies bfloat16 (avx512_bf16 or amx) and oneDNN may use it
  *  (ONEDNN_MAX_CPU_ISA). Local. */

@@ -1,6 +1,7 @@
 #include "kernels/nn/ops.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "kernels/nn/vector.h"
 
@@ -25,23 +26,56 @@ LRP_VECTOR_CLONES static double sum_of_squares(const float *x, int64_t n) {
   return sum_lanes(lane);
 }
 
-void lrp_rms_norm(const float *x, int64_t t, int64_t n, const float *weight, double eps, float *y) {
+LRP_VECTOR_CLONES static void weigh(const float *x, int64_t n, float scale, const float *weight,
+                                    float *y) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) y[j] = x[j] * scale * weight[j];
+}
+
+LRP_VECTOR_CLONES static void weigh_bf16(const float *x, int64_t n, float scale,
+                                         const float *weight, uint16_t *y) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) y[j] = lrp_bf16_bits(x[j] * scale * weight[j]);
+}
+
+void lrp_rms_norm(const float *x, int64_t t, int64_t n, const float *weight, double eps,
+                  lrp_dtype type, void *y) {
 #pragma omp parallel for if (t * n > parallel_elements)
   for (int64_t i = 0; i < t; i++) {
     const float *row = x + i * n;
     const float scale = (float)(1.0 / sqrt(sum_of_squares(row, n) / (double)n + eps));
-    for (int64_t j = 0; j < n; j++) y[i * n + j] = row[j] * scale * weight[j];
+    if (type == LRP_BF16) {
+      weigh_bf16(row, n, scale, weight, (uint16_t *)y + i * n);
+    } else {
+      weigh(row, n, scale, weight, (float *)y + i * n);
+    }
   }
 }
 
-LRP_VECTOR_CLONES static void swiglu_row(float *gate, const float *up, int64_t n) {
-#pragma omp simd
-  for (int64_t j = 0; j < n; j++) gate[j] = gate[j] / (1.0f + lrp_exp(-gate[j])) * up[j];
+static inline float silu(float a) {
+  return a / (1.0f + lrp_exp(-a));
 }
 
-void lrp_swiglu(float *gate, const float *up, int64_t t, int64_t n) {
+LRP_VECTOR_CLONES static void swiglu(const float *gate, const float *up, int64_t n, float *y) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) y[j] = silu(gate[j]) * up[j];
+}
+
+LRP_VECTOR_CLONES static void swiglu_bf16(const float *gate, const float *up, int64_t n,
+                                          uint16_t *y) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; j++) y[j] = lrp_bf16_bits(silu(gate[j]) * up[j]);
+}
+
+void lrp_swiglu(const float *gate, const float *up, int64_t t, int64_t n, lrp_dtype type, void *y) {
 #pragma omp parallel for if (t * n > parallel_elements)
-  for (int64_t i = 0; i < t; i++) swiglu_row(gate + i * n, up + i * n, n);
+  for (int64_t i = 0; i < t; i++) {
+    if (type == LRP_BF16) {
+      swiglu_bf16(gate + i * n, up + i * n, n, (uint16_t *)y + i * n);
+    } else {
+      swiglu(gate + i * n, up + i * n, n, (float *)y + i * n);
+    }
+  }
 }
 
 LRP_VECTOR_CLONES static double sum_of(const float *x, int64_t n) {
@@ -168,13 +202,42 @@ LRP_VECTOR_CLONES static double sum_of_exponentials(const float *x, int64_t n, f
   return sum_lanes(lane);
 }
 
-double lrp_log_softmax(const float *logits, int64_t n, int64_t chosen, bool *greedy) {
+lrp_softmax lrp_softmax_of(const float *logits, int64_t n) {
   const float max = largest(logits, n);
-  *greedy = logits[chosen] == max;
+  return (lrp_softmax){.max = max, .log_sum = log(sum_of_exponentials(logits, n, max))};
+}
+
+double lrp_log_probability(const float *logits, const lrp_softmax *of, int64_t chosen,
+                           bool *greedy) {
+  *greedy = logits[chosen] == of->max;
   for (int64_t i = 0; i < chosen && *greedy; i++) {
-    if (logits[i] == max) *greedy = false;
+    if (logits[i] == of->max) *greedy = false;
   }
-  return (double)logits[chosen] - (double)max - log(sum_of_exponentials(logits, n, max));
+  return (double)logits[chosen] - (double)of->max - of->log_sum;
+}
+
+double lrp_log_softmax(const float *logits, int64_t n, int64_t chosen, bool *greedy) {
+  const lrp_softmax of = lrp_softmax_of(logits, n);
+  return lrp_log_probability(logits, &of, chosen, greedy);
+}
+
+/* An exponent of ones: infinite or not a number. */
+LRP_VECTOR_CLONES static bool all_finite(const float *x, int64_t n) {
+  uint32_t found = 0;
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    found |= (uint32_t)((bits & 0x7f800000u) == 0x7f800000u);
+  }
+  return found == 0;
+}
+
+int64_t lrp_argmax(const float *logits, int64_t n) {
+  if (!all_finite(logits, n)) return -1;
+  const float max = largest(logits, n);
+  int64_t i = 0;
+  while (logits[i] != max) i++;
+  return i;
 }
 
 LRP_VECTOR_CLONES double lrp_exp_row(float *row, int64_t n, float scale) {

@@ -19,12 +19,12 @@ typedef struct {
   int64_t n, k;
 } lrp_packed;
 
-/** Bytes of n x k weights, a multiple of 64; 0 if they are not worth packing here: too small, or
- *  oneDNN has no reproducible kernel for them on this processor. Local. */
+/** Bytes of n x k weights, a multiple of 64; 0 if they are not worth packing here: too small
+ *  (lrp_product_suits), or oneDNN has no reproducible kernel for them on this processor. Local. */
 size_t lrp_packed_bytes(int64_t n, int64_t k, lrp_dtype operands);
 
 /** Lay out w, of any type and stride, rounded to operands, in memory (lrp_packed_bytes, aligned to
- *  64 bytes), which *out borrows. Local. @return LRP_OK, LRP_ERR_MEM, LRP_ERR_BUG */
+ *  64 bytes), which *out borrows. Local. @return LRP_OK; LRP_ERR_BUG if memory is not aligned */
 lrp_status lrp_pack(const lrp_matrix *w, lrp_dtype operands, void *memory, lrp_packed *out);
 
 /** y (t x n, dense) = x (t x k, dense, of type operands) w^T, or += with accumulate. Local.

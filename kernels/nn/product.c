@@ -6,8 +6,14 @@
 #include "kernels/nn/vector.h"
 
 enum {
-  chunk_k = 512,          /* a panel of 512 x 16 floats stays in the first-level cache */
-  chunk_rows = 96,        /* least number of rows for which packing a panel again pays */
+  chunk_k = 512,   /* a panel of 512 x 16 floats stays in the first-level cache */
+  chunk_rows = 96, /* least number of rows for which packing a panel again pays */
+  /* oneDNN generates code for every new number of rows, 0.15 to 0.35 ms measured, where products by
+   * fewer weights than small_weights take 0.01 to 0.1 ms. Beyond small_side it pays all the same: a
+   * model of such a width spends more on one pass, and oneDNN multiplies by thin factors five times
+   * as fast. */
+  small_weights = 1 << 16,
+  small_side = 512,
   parallel_work = 1 << 17 /* multiply-adds below which threads cost more than they save */
 };
 
@@ -51,6 +57,10 @@ LRP_VECTOR_CLONES void lrp_tile_product_float(const float *const x[lrp_tile_rows
   }
 }
 
+/* One of the two above. */
+typedef void tile_product(const float *const x[lrp_tile_rows], const float *panel, int64_t k,
+                          float tile[lrp_tile_rows * lrp_tile_cols]);
+
 /* panel[l * 16 + j] = w(j, l) for the cols rows of w; zero for the others. */
 static void pack(const float *w, int64_t ldw, int64_t cols, int64_t k, float *panel) {
   for (int64_t j = 0; j < lrp_tile_cols; j++) {
@@ -62,8 +72,8 @@ static void pack(const float *w, int64_t ldw, int64_t cols, int64_t k, float *pa
 
 /* One tile of y += x panel. Rows past the last repeat it, so that a row is computed by the same
  * instructions wherever it stands. */
-static void add_tile(const float *x, int64_t rows, int64_t ldx, const float *panel, int64_t k,
-                     float *y, int64_t cols, int64_t ldy, bool add) {
+static void add_tile(tile_product *multiply, const float *x, int64_t rows, int64_t ldx,
+                     const float *panel, int64_t k, float *y, int64_t cols, int64_t ldy, bool add) {
   alignas(64) float tile[lrp_tile_rows * lrp_tile_cols] = {0};
   const float *xs[lrp_tile_rows];
   for (int64_t r = 0; r < lrp_tile_rows; r++) {
@@ -71,7 +81,7 @@ static void add_tile(const float *x, int64_t rows, int64_t ldx, const float *pan
     if (!add || r >= rows) continue;
     for (int64_t j = 0; j < cols; j++) tile[r * lrp_tile_cols + j] = y[r * ldy + j];
   }
-  lrp_tile_product(xs, panel, k, tile);
+  multiply(xs, panel, k, tile);
   for (int64_t r = 0; r < rows; r++) {
     for (int64_t j = 0; j < cols; j++) y[r * ldy + j] = tile[r * lrp_tile_cols + j];
   }
@@ -83,15 +93,16 @@ static int64_t least(int64_t a, int64_t b) {
 
 /* t rows of at most 16 columns of y. Sums pass through y, as floats, between chunks of k: where
  * they are rounded depends on k alone. */
-static void panel_product(const float *x, int64_t t, int64_t ldx, const float *w, int64_t cols,
-                          int64_t k, int64_t ldw, float *y, int64_t ldy, bool accumulate) {
+static void panel_product(tile_product *multiply, const float *x, int64_t t, int64_t ldx,
+                          const float *w, int64_t cols, int64_t k, int64_t ldw, float *y,
+                          int64_t ldy, bool accumulate) {
   alignas(64) float panel[chunk_k * lrp_tile_cols];
   for (int64_t l = 0; l < k; l += chunk_k) {
     const int64_t part = least(chunk_k, k - l);
     pack(w + l, ldw, cols, part, panel);
     for (int64_t i = 0; i < t; i += lrp_tile_rows) {
-      add_tile(x + i * ldx + l, least(lrp_tile_rows, t - i), ldx, panel, part, y + i * ldy, cols,
-               ldy, accumulate || l > 0);
+      add_tile(multiply, x + i * ldx + l, least(lrp_tile_rows, t - i), ldx, panel, part,
+               y + i * ldy, cols, ldy, accumulate || l > 0);
     }
   }
 }
@@ -105,8 +116,8 @@ static int64_t task_rows(int64_t t, int64_t panels) {
   return rows < chunk_rows ? chunk_rows : rows;
 }
 
-void lrp_product(const float *x, int64_t t, int64_t ldx, const float *w, int64_t n, int64_t k,
-                 int64_t ldw, float *y, int64_t ldy, bool accumulate) {
+static void product(tile_product *multiply, const float *x, int64_t t, int64_t ldx, const float *w,
+                    int64_t n, int64_t k, int64_t ldw, float *y, int64_t ldy, bool accumulate) {
   if (t <= 0 || n <= 0) return;
   const int64_t panels = (n + lrp_tile_cols - 1) / lrp_tile_cols;
   const int64_t rows = task_rows(t, panels);
@@ -115,7 +126,21 @@ void lrp_product(const float *x, int64_t t, int64_t ldx, const float *w, int64_t
   for (int64_t task = 0; task < tasks; task++) {
     const int64_t i = task / panels * rows;
     const int64_t j = task % panels * lrp_tile_cols;
-    panel_product(x + i * ldx, least(rows, t - i), ldx, w + j * ldw, least(lrp_tile_cols, n - j), k,
-                  ldw, y + i * ldy + j, ldy, accumulate);
+    panel_product(multiply, x + i * ldx, least(rows, t - i), ldx, w + j * ldw,
+                  least(lrp_tile_cols, n - j), k, ldw, y + i * ldy + j, ldy, accumulate);
   }
+}
+
+bool lrp_product_suits(int64_t n, int64_t k) {
+  return n * k < small_weights && n <= small_side && k <= small_side;
+}
+
+void lrp_product(const float *x, int64_t t, int64_t ldx, const float *w, int64_t n, int64_t k,
+                 int64_t ldw, float *y, int64_t ldy, bool accumulate) {
+  product(lrp_tile_product, x, t, ldx, w, n, k, ldw, y, ldy, accumulate);
+}
+
+void lrp_product_float(const float *x, int64_t t, int64_t ldx, const float *w, int64_t n, int64_t k,
+                       int64_t ldw, float *y, int64_t ldy, bool accumulate) {
+  product(lrp_tile_product_float, x, t, ldx, w, n, k, ldw, y, ldy, accumulate);
 }

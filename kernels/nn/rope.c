@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "kernels/clones.h"
+
 enum { parallel_elements = 1 << 14 }; /* below, threads cost more than they save */
 
 static double llama3_frequency(double f, const lrp_rope_scaling *s) {
@@ -41,12 +43,17 @@ void lrp_rope_table(int64_t positions, int64_t head_dim, double theta,
   }
 }
 
-static void rotate(float *x, int64_t half, const float *cosine, const float *sine) {
-  for (int64_t i = 0; i < half; i++) {
-    const float a = x[i];
-    const float b = x[i + half];
-    x[i] = a * cosine[i] - b * sine[i];
-    x[i + half] = b * cosine[i] + a * sine[i];
+/* Both halves of a head are disjoint, and the table is none of them. */
+LRP_VECTOR_CLONES static void rotate(float *x, int64_t heads, int64_t half, const float *cosine,
+                                     const float *sine) {
+  for (int64_t h = 0; h < heads; h++, x += 2 * half) {
+#pragma omp simd
+    for (int64_t i = 0; i < half; i++) {
+      const float a = x[i];
+      const float b = x[i + half];
+      x[i] = a * cosine[i] - b * sine[i];
+      x[i + half] = b * cosine[i] + a * sine[i];
+    }
   }
 }
 
@@ -55,8 +62,6 @@ void lrp_rope(float *x, int64_t t, int64_t heads, int64_t head_dim, const int64_
 #pragma omp parallel for if (t * heads * head_dim > parallel_elements)
   for (int64_t i = 0; i < t; i++) {
     const float *cosine = table + positions[i] * head_dim;
-    for (int64_t h = 0; h < heads; h++) {
-      rotate(x + (i * heads + h) * head_dim, head_dim / 2, cosine, cosine + head_dim / 2);
-    }
+    rotate(x + i * heads * head_dim, heads, head_dim / 2, cosine, cosine + head_dim / 2);
   }
 }

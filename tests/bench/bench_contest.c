@@ -44,14 +44,15 @@ static void enter_all(lrp_bench_contest *c) {
     enter(c, LRP_BENCH_NOBODY, 0, i);
     if (c->llm.path) enter(c, LRP_BENCH_LLM_TIME, 0, i);
     for (int t = 0; t < LRP_BENCH_TORCHES; t++) {
-      if (terms->torches[t].pid > 0 && is_asked(terms, LRP_BENCH_LOWRANK)) {
+      if (terms->torches[t].python.pid > 0 && is_asked(terms, LRP_BENCH_LOWRANK)) {
         enter(c, LRP_BENCH_LOWRANK, t, i);
       }
     }
   }
   if (is_asked(terms, LRP_BENCH_SGESDD)) enter(c, LRP_BENCH_SGESDD, 0, -1);
   for (int t = 0; t < LRP_BENCH_TORCHES; t++) {
-    if (terms->torches[t].pid > 0 && is_asked(terms, LRP_BENCH_SVD)) enter(c, LRP_BENCH_SVD, t, -1);
+    if (terms->torches[t].python.pid > 0 && is_asked(terms, LRP_BENCH_SVD))
+      enter(c, LRP_BENCH_SVD, t, -1);
   }
 }
 
@@ -131,7 +132,7 @@ static lrp_status take_turns(lrp_bench_contest *c) {
 /* The same, and what others did meanwhile. */
 static lrp_status take_turns_and_watch(lrp_bench_contest *c) {
   pid_t pids[LRP_BENCH_LOAD_PIDS] = {getpid()};
-  for (int i = 0; i < LRP_BENCH_TORCHES; i++) pids[i + 1] = c->terms->torches[i].pid;
+  for (int i = 0; i < LRP_BENCH_TORCHES; i++) pids[i + 1] = c->terms->torches[i].python.pid;
   const lrp_bench_load start = lrp_bench_load_now(pids);
   const lrp_status st = take_turns(c);
   c->other_load = lrp_bench_load_of_others(start, lrp_bench_load_now(pids));
@@ -146,7 +147,8 @@ static lrp_status open_matrices(lrp_bench_contest *c) {
     st = lrp_bench_matrix_open(folder, LRP_BENCH_LLM, first->rows, first->cols, &c->llm);
   }
   for (int i = 0; st == LRP_OK && i < LRP_BENCH_TORCHES; i++) {
-    if (c->terms->torches[i].pid > 0) st = lrp_bench_torch_load(&c->terms->torches[i], &c->m);
+    if (c->terms->torches[i].python.pid > 0)
+      st = lrp_bench_torch_load(&c->terms->torches[i], &c->m);
   }
   return st;
 }

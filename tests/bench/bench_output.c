@@ -3,8 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/threads.h"
-
 static const double orthogonality_max = 1e-5;
 static const double other_load_max = 0.05; /* from there on it is said */
 
@@ -15,43 +13,6 @@ typedef struct {
   double seconds;
   const lrp_bench_result *result;
 } view;
-
-json_t *lrp_bench_real(double value) {
-  return isfinite(value) ? json_real(value) : json_null();
-}
-
-/* "model name : ..." of /proc/cpuinfo. */
-static void read_processor(char *name, size_t size) {
-  char line[256];
-  FILE *file = fopen("/proc/cpuinfo", "r");
-  snprintf(name, size, "unknown");
-  while (file && fgets(line, sizeof line, file)) {
-    const char *colon = strchr(line, ':');
-    if (strncmp(line, "model name", strlen("model name")) != 0 || !colon) continue;
-    snprintf(name, size, "%s", colon + 1 + strspn(colon + 1, " "));
-    name[strcspn(name, "\n")] = '\0';
-    break;
-  }
-  if (file) fclose(file);
-}
-
-void lrp_bench_add_machine(json_t *line, int threads) {
-  char processor[256];
-  read_processor(processor, sizeof processor);
-  json_object_set_new(line, "threads", json_integer(threads));
-  json_object_set_new(line, "blas_kernel", json_string(lrp_blas_kernel()));
-  json_object_set_new(line, "processor", json_string(processor));
-}
-
-lrp_status lrp_bench_print_line(json_t *line) {
-  if (!line) return lrp_fail_memory(BUFSIZ, "a result");
-  const int bad = json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
-  json_decref(line);
-  if (bad != 0 || putchar('\n') == EOF || fflush(stdout) != 0) {
-    return lrp_fail_errno("stdout", "write", LRP_ERR_IO, LRP_ERR_IO);
-  }
-  return LRP_OK;
-}
 
 /* Those of the second Python come beside the others. */
 static void name_peer(const lrp_bench_contender *p, char *name, size_t size) {
@@ -82,11 +43,6 @@ static lrp_bench_verdict judge(const view *v, double ratio) {
                          peer ? lrp_bench_seconds(peer) : NAN);
 }
 
-json_t *lrp_bench_json_verdict(lrp_bench_verdict x) {
-  if (x == LRP_BENCH_REACHED || x == LRP_BENCH_MISSED) return json_boolean(x == LRP_BENCH_REACHED);
-  return json_null();
-}
-
 static json_t *describe_peer(const view *v, const lrp_bench_contender *p) {
   const double seconds = lrp_bench_seconds(p);
   json_t *peer = json_object();
@@ -99,7 +55,8 @@ static json_t *describe_peer(const view *v, const lrp_bench_contender *p) {
   json_object_set_new(peer, "ratio", lrp_bench_real(v->seconds / seconds));
   json_object_set_new(peer, "repeats", json_integer(p->calls - 1));
   if (p->peer == LRP_BENCH_SVD || p->peer == LRP_BENCH_LOWRANK) {
-    json_object_set_new(peer, "version", json_string(v->c->terms->torches[p->torch].version));
+    json_object_set_new(peer, "version",
+                        json_string(v->c->terms->torches[p->torch].python.version));
   }
   if (p->peer == LRP_BENCH_LOWRANK) {
     json_object_set_new(peer, "q", json_integer(v->c->cases[v->which]->q));

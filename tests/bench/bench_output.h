@@ -3,21 +3,13 @@
 #ifndef LRP_TESTS_BENCH_OUTPUT_H
 #define LRP_TESTS_BENCH_OUTPUT_H
 
-#include <jansson.h>
-
 #include "tests/bench/bench_contest.h"
+#include "tests/bench/bench_line.h"
 
 /** How many goals were reached, missed, and could not be judged: the peer was not there. */
 typedef struct {
   int reached, missed, open;
 } lrp_bench_score;
-
-typedef enum {
-  LRP_BENCH_NO_GOAL,
-  LRP_BENCH_REACHED,
-  LRP_BENCH_MISSED,
-  LRP_BENCH_OPEN
-} lrp_bench_verdict;
 
 /** Head of the table. Local. */
 void lrp_bench_print_head(void);
@@ -28,15 +20,10 @@ lrp_status lrp_bench_print(const lrp_bench_contest *c, int threads, lrp_bench_sc
 
 /** Parts of that, for what is no contest. All local.
  *  ratio: goal->ratio or goal->stretch. theirs: seconds of the peer, NaN if it is not there.
- *  NaN and infinity become null. print_line takes line over; it may return LRP_ERR_MEM, LRP_ERR_IO.
  *  print_row: q may be NULL, a ratio of 0 is left out. */
 lrp_bench_verdict lrp_bench_judge(const lrp_bench_goal *goal, double ratio,
                                   const lrp_bench_quality *quality, double seconds, double theirs);
 void lrp_bench_count(lrp_bench_score *score, lrp_bench_verdict verdict);
-void lrp_bench_add_machine(json_t *line, int threads);
-json_t *lrp_bench_real(double value);
-json_t *lrp_bench_json_verdict(lrp_bench_verdict verdict);
-lrp_status lrp_bench_print_line(json_t *line);
 void lrp_bench_print_row(const char *name, const char *method, double seconds,
                          const lrp_bench_quality *q, double ratio);
 void lrp_bench_print_goal(const lrp_bench_goal *goal, lrp_bench_verdict verdict);

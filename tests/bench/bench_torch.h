@@ -3,19 +3,15 @@
 #ifndef LRP_TESTS_BENCH_TORCH_H
 #define LRP_TESTS_BENCH_TORCH_H
 
-#include <stdio.h>
-#include <sys/types.h>
-
 #include "tests/bench/bench_check.h"
+#include "tests/bench/bench_python.h"
 
 /** Power iterations of svd_lowrank, PyTorch's default. */
 enum { LRP_BENCH_NITER = 2 };
 
 typedef struct {
-  pid_t pid;        /* 0: not running */
-  FILE *to, *from;  /* owned */
-  char version[64]; /* of PyTorch */
-  char *path;       /* owned: file of its factors */
+  lrp_bench_python python; /* not running where there is no PyTorch */
+  char *path;              /* owned: file of its factors */
 } lrp_bench_torch;
 
 /** Start python with that many threads. Local. Where there is no PyTorch, that is said on stderr

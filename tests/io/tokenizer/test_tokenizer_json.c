@@ -146,7 +146,7 @@ static void test_old_form(void **state) {
   EXPECT(tok, true, "<s>a", 1, 10);        /* its own BOS */
   EXPECT(tok, false, "xa", 9, 0, 3);
   EXPECT(tok, false, "xya", 9, 0, 0, 3); /* fuse_unk is false by default */
-  decodes(tok, around, 4, "ab");
+  decodes(tok, around, 4, MARK "a b");   /* no decoder: words */
   lrp_tokenizer_close(&tok);
 }
 
@@ -357,7 +357,7 @@ static void test_decoders(void **state) {
   decodes(tok, ids, 5, "a\xc3\xa9 b");
   lrp_tokenizer_close(&tok);
   tok = open_parts(&(parts){.decoder = "{\"type\":\"Fuse\"}"});
-  decodes(tok, ids + 3, 2, " b");
+  decodes(tok, ids + 3, 2, MARK "b");
   lrp_tokenizer_close(&tok);
 }
 
@@ -382,7 +382,7 @@ static void test_holes(void **state) {
 
   assert_int_equal(lrp_tokenizer_size(tok), 201);
   EXPECT(tok, false, "abbx", 150, 100, 5);
-  decodes(tok, ids, 3, "ba");
+  decodes(tok, ids, 3, "b a");
   lrp_tokenizer_close(&tok);
 }
 
@@ -406,25 +406,25 @@ static void refuses(const char *text, const parts *p) {
 }
 
 static void test_refuses_other_kinds(void **state) {
-  static const char byte_level[] = "byte-level BPE is not read by this version";
   (void)state;
 
-  refuses(byte_level, &(parts){.pre_tokenizer = "{\"type\":\"ByteLevel\"}"});
-  refuses(byte_level, &(parts){.normalizer = "{\"type\":\"NFC\"}",
-                               .pre_tokenizer =
-                                   "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\"},"
-                                   "{\"type\":\"ByteLevel\"}]}"});
-  refuses(byte_level, &(parts){.decoder = "{\"type\":\"ByteLevel\"}"});
-  refuses("normalizer NFKC", &(parts){.normalizer = "{\"type\":\"NFKC\"}"});
-  refuses("normalizer Strip",
-          &(parts){.normalizer = "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Strip\"}]}"});
-  refuses("pattern String",
-          &(parts){.normalizer =
-                       "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" \"},\"content\":\"a\"}"});
-  refuses("pattern String",
-          &(parts){.normalizer =
-                       "{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"a\"}"});
-  refuses("pre_tokenizer Digits", &(parts){.pre_tokenizer = "{\"type\":\"Digits\"}"});
+  refuses("normalizer Precompiled", &(parts){.normalizer = "{\"type\":\"Precompiled\"}"});
+  refuses("normalizer Nmt",
+          &(parts){.normalizer = "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Nmt\"}]}"});
+  refuses("pattern String or Regex",
+          &(parts){.normalizer = "{\"type\":\"Replace\",\"pattern\":\"a\",\"content\":\"a\"}"});
+  refuses("strip_left: expected true or false",
+          &(parts){.normalizer = "{\"type\":\"Strip\",\"strip_left\":1}"});
+  refuses("pre_tokenizer UnicodeScripts",
+          &(parts){.pre_tokenizer = "{\"type\":\"UnicodeScripts\"}"});
+  refuses("end pattern with unmatched parenthesis",
+          &(parts){.pre_tokenizer = "{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{"
+                                    "\"Regex\":\"(a\"}}"});
+  refuses("behavior Joined",
+          &(parts){.pre_tokenizer = "{\"type\":\"Split\",\"behavior\":\"Joined\",\"pattern\":{"
+                                    "\"Regex\":\"a\"}}"});
+  refuses("Split: expected a behavior",
+          &(parts){.pre_tokenizer = "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"}}"});
   refuses("replacement",
           &(parts){.pre_tokenizer = "{\"type\":\"Metaspace\",\"replacement\":\"_\"}"});
   refuses("prepend_scheme", &(parts){.pre_tokenizer = METASPACE(",\"prepend_scheme\":\"last\"")});
@@ -432,11 +432,15 @@ static void test_refuses_other_kinds(void **state) {
           &(parts){.pre_tokenizer =
                        METASPACE(",\"prepend_scheme\":\"first\",\"add_prefix_space\":false")});
   refuses("decoder CTC", &(parts){.decoder = "{\"type\":\"CTC\"}"});
-  refuses("post_processor BertProcessing",
+  refuses("decoder WordPiece", &(parts){.decoder = "{\"type\":\"WordPiece\"}"});
+  refuses("post_processor: cls: expected a token and its id",
           &(parts){.post_processor = "{\"type\":\"BertProcessing\"}"});
+  refuses("post_processor PairProcessing",
+          &(parts){.post_processor = "{\"type\":\"PairProcessing\"}"});
   refuses("model.dropout", &(parts){.model = ",\"dropout\":0.1"});
-  refuses("continuing_subword_prefix", &(parts){.model = ",\"continuing_subword_prefix\":\"##\""});
-  refuses("end_of_word_suffix", &(parts){.model = ",\"end_of_word_suffix\":\"</w>\""});
+  refuses("end_of_word_suffix has 65 bytes",
+          &(parts){.model = ",\"end_of_word_suffix\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                            "aaaaaaaaaaaaaaaaaaaaa\""});
   refuses_bytes("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", 41, NULL, "model WordPiece");
   refuses_bytes("{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", 39, NULL, "model Unigram");
 }

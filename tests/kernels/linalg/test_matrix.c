@@ -136,6 +136,51 @@ static void test_from_f32(void **state) {
   assert_memory_equal(dst, src, count / 2 * sizeof *src);
 }
 
+/* Rounding bits gives what rounding the number gives: all signs, exponents, ties and near ties. */
+static void test_to_bf16(void **state) {
+  static const uint32_t tails[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+  enum { n_tails = 6 };
+  (void)state;
+  for (uint32_t head = 0; head <= UINT16_MAX; head++) {
+    float src[n_tails];
+    uint16_t dst[n_tails];
+    for (int i = 0; i < n_tails; i++) {
+      const uint32_t bits = head << 16 | tails[i];
+      memcpy(&src[i], &bits, sizeof bits);
+    }
+    lrp_to_bf16(dst, src, n_tails);
+    for (int i = 0; i < n_tails; i++) {
+      assert_int_equal(dst[i], lrp_bf16_bits(src[i]));
+      if (isnan(src[i])) {
+        assert_true((dst[i] & 0x7fff) > 0x7f80);
+        continue;
+      }
+      assert_int_equal(dst[i], narrowed(src[i], LRP_BF16));
+    }
+  }
+}
+
+/* From every type to those of products, from any address. */
+static void test_convert(void **state) {
+  enum { count = 2500 };
+  static unsigned char stored[4 * count + 1];
+  float src[count], floats[count], expected[count];
+  uint16_t rounded[count], expected16[count];
+  (void)state;
+  for (int i = 0; i < count; i++) src[i] = (float)(i - 1250) * 1.2345e-3f;
+  for (int type = 0; type < 3; type++) {
+    for (int offset = 0; offset < 2; offset++) {
+      lrp_from_f32(stored + offset, (lrp_dtype)type, src, count);
+      lrp_to_f32(expected, stored + offset, (lrp_dtype)type, count);
+      lrp_from_f32(expected16, LRP_BF16, expected, count);
+      lrp_convert(floats, LRP_F32, stored + offset, (lrp_dtype)type, count);
+      lrp_convert(rounded, LRP_BF16, stored + offset, (lrp_dtype)type, count);
+      assert_memory_equal(floats, expected, sizeof floats);
+      assert_memory_equal(rounded, expected16, sizeof rounded);
+    }
+  }
+}
+
 static void test_views(void **state) {
   const uint16_t a[] = {0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0}; /* 1 .. 6 */
   const lrp_matrix whole = {a, LRP_BF16, 2, 3, 3};
@@ -197,11 +242,18 @@ static void test_names(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_half),         cmocka_unit_test(test_every_bfloat),
-      cmocka_unit_test(test_long_and_unaligned), cmocka_unit_test(test_ties_to_even),
-      cmocka_unit_test(test_overflow),           cmocka_unit_test(test_subnormals),
-      cmocka_unit_test(test_from_f32),           cmocka_unit_test(test_views),
-      cmocka_unit_test(test_count_nonfinite),    cmocka_unit_test(test_names),
+      cmocka_unit_test(test_every_half),
+      cmocka_unit_test(test_every_bfloat),
+      cmocka_unit_test(test_long_and_unaligned),
+      cmocka_unit_test(test_ties_to_even),
+      cmocka_unit_test(test_overflow),
+      cmocka_unit_test(test_subnormals),
+      cmocka_unit_test(test_from_f32),
+      cmocka_unit_test(test_to_bf16),
+      cmocka_unit_test(test_convert),
+      cmocka_unit_test(test_views),
+      cmocka_unit_test(test_count_nonfinite),
+      cmocka_unit_test(test_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,13 +63,19 @@ static lrp_linear factored(const fixture *f, int r, bool diagonal) {
   return l;
 }
 
+/* y (t x n_out) = l of dense rows of x, or += */
+static lrp_status apply(fixture *f, const lrp_linear *l, const float *x, int64_t rows, float *y,
+                        bool accumulate) {
+  return lrp_linear_apply(l, x, LRP_F32, rows, l->n_in, y, l->n_out, accumulate, &f->scratch);
+}
+
 static void check(fixture *f, const lrp_linear *l, const float *w, const float *bias) {
   double expected[t * m];
   naive_product(f->x, t, n, w, m, n, n, expected);
   for (int i = 0; i < t * m; i++) expected[i] += bias ? (double)bias[i % m] : 0.0;
-  assert_int_equal(lrp_linear_apply(l, f->x, t, n, f->y, m, false, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, l, f->x, t, f->y, false), LRP_OK);
   assert_true(distance(f->y, m, expected, t, m) < 3e-5);
-  assert_int_equal(lrp_linear_apply(l, f->x, t, n, f->y, m, true, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, l, f->x, t, f->y, true), LRP_OK);
   for (int i = 0; i < t * m; i++) expected[i] *= 2.0;
   assert_true(distance(f->y, m, expected, t, m) < 6e-5);
 }
@@ -121,7 +127,7 @@ static void test_known_answer(void **state) {
   l.middle = view(core, 2, 2, 2);
   l.right = view(right, 2, 2, 2);
   float y[3] = {0};
-  assert_int_equal(lrp_linear_apply(&l, x, 1, 2, y, 3, false, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, &l, x, 1, y, false), LRP_OK);
   assert_true(y[0] == 21.0f && y[1] == 30.0f && y[2] == 51.0f);
 }
 
@@ -129,8 +135,8 @@ static void test_rows_are_independent(void **state) {
   fixture *f = *state;
   const lrp_linear l = factored(f, 5, false);
   float y[2 * m];
-  assert_int_equal(lrp_linear_apply(&l, f->x, t, n, f->y, m, false, &f->scratch), LRP_OK);
-  assert_int_equal(lrp_linear_apply(&l, f->x + 4 * n, 2, n, y, m, false, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, &l, f->x, t, f->y, false), LRP_OK);
+  assert_int_equal(apply(f, &l, f->x + 4 * n, 2, y, false), LRP_OK);
   assert_memory_equal(y, f->y + 4 * m, sizeof y);
 }
 
@@ -147,12 +153,12 @@ static void test_half_precision(void **state) {
   lrp_to_f32(f->left, left, LRP_BF16, m * stored);
   lrp_to_f32(f->right, right, LRP_BF16, stored * n);
   lrp_to_f32(f->bias, bias, LRP_BF16, m);
-  assert_int_equal(lrp_linear_apply(&l, f->x, t, n, f->y, m, false, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, &l, f->x, t, f->y, false), LRP_OK);
   l.left.data = left;
   l.right.data = right;
   l.bias.data = bias;
   l.left.dtype = l.right.dtype = l.bias.dtype = LRP_BF16;
-  assert_int_equal(lrp_linear_apply(&l, f->x, t, n, y, m, false, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, &l, f->x, t, y, false), LRP_OK);
   assert_memory_equal(y, f->y, sizeof y);
 }
 
@@ -167,9 +173,9 @@ static void round_all(float *x, int64_t count) {
 static bool same_in_bf16(fixture *f, const lrp_linear *l, float *y) {
   float y16[t * m];
   f->scratch.operands = LRP_F32;
-  assert_int_equal(lrp_linear_apply(l, f->x, t, n, y, m, false, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, l, f->x, t, y, false), LRP_OK);
   f->scratch.operands = LRP_BF16;
-  assert_int_equal(lrp_linear_apply(l, f->x, t, n, y16, m, false, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, l, f->x, t, y16, false), LRP_OK);
   const bool same = memcmp(y, y16, sizeof y16) == 0;
   memcpy(y, y16, sizeof y16);
   return same;
@@ -184,35 +190,210 @@ static void test_dense_in_bf16(void **state) {
   assert_false(same_in_bf16(f, &l, y));
   round_all(f->x, t * n);
   round_all(w, m * n);
-  assert_int_equal(lrp_linear_apply(&l, f->x, t, n, f->y, m, false, &f->scratch), LRP_OK);
+  assert_int_equal(apply(f, &l, f->x, t, f->y, false), LRP_OK);
   assert_memory_equal(y, f->y, sizeof y);
   assert_true(same_in_bf16(f, &l, y)); /* small: summed in the same order */
   free(w);
 }
 
-/* Factors stored as floats keep their precision; those stored as bfloat16 do not save x. */
-static void test_factors_in_bf16(void **state) {
+/* Small factors are not rounded, nor what they multiply. */
+static void test_small_factors_in_bf16(void **state) {
   fixture *f = *state;
-  uint16_t left[m * stored], right[stored * n];
   float y[t * m];
   for (int diagonal = 0; diagonal < 2; diagonal++) {
-    lrp_linear l = factored(f, 4, diagonal);
+    const lrp_linear l = factored(f, 4, diagonal);
     assert_true(same_in_bf16(f, &l, y));
-    lrp_from_f32(left, LRP_BF16, f->left, m * stored);
-    l.left.data = left;
-    l.left.dtype = LRP_BF16;
-    assert_false(same_in_bf16(f, &l, y));
-    l = factored(f, 4, diagonal);
-    lrp_from_f32(right, LRP_BF16, f->right, stored * n);
-    l.right.data = right;
-    l.right.dtype = LRP_BF16;
-    assert_false(same_in_bf16(f, &l, y));
-    float *w = compose(f, 4, diagonal);
-    double expected[t * m];
-    naive_product(f->x, t, n, w, m, n, n, expected);
-    assert_true(distance(y, m, expected, t, m) < 0.1);
-    free(w);
   }
+}
+
+/* ---- packed ---------------------------------------------------------------------------------- */
+
+enum { large_m = 290, large_n = 310, large_rank = 280, rows = 33 };
+
+/* Maps whose weights are worth packing, and their product in double. */
+typedef struct {
+  float *left, *middle, *right, *w, *x, *bias;
+  uint16_t *x16;
+  double *expected;
+} large;
+
+/* What stands between the factors. */
+enum { core, diagonal, nothing, kinds };
+
+static double middle_element(const large *a, int kind, int i, int j) {
+  if (kind == core) return a->middle[i * large_rank + j];
+  if (i != j) return 0.0;
+  return kind == diagonal ? a->middle[i] : 1.0;
+}
+
+/* w = left middle right */
+static void compose_large(large *a, int rank, int kind) {
+  float *thin = malloc(sizeof(float[large_m * large_rank]));
+  for (int i = 0; i < large_m; i++) {
+    for (int j = 0; j < rank; j++) {
+      double sum = 0.0;
+      for (int l = 0; l < rank; l++) {
+        sum += (double)a->left[i * large_rank + l] * middle_element(a, kind, l, j);
+      }
+      thin[i * large_rank + j] = (float)sum;
+    }
+  }
+  for (int i = 0; i < large_m; i++) {
+    for (int j = 0; j < large_n; j++) {
+      double sum = 0.0;
+      for (int l = 0; l < rank; l++) {
+        sum += (double)thin[i * large_rank + l] * (double)a->right[l * large_n + j];
+      }
+      a->w[i * large_n + j] = (float)sum;
+    }
+  }
+  free(thin);
+  naive_product(a->x, rows, large_n, a->w, large_m, large_n, large_n, a->expected);
+  for (int i = 0; i < rows * large_m; i++) a->expected[i] += (double)a->bias[i % large_m];
+}
+
+static large begin_large(void) {
+  large a = {.left = random_floats(large_m * large_rank, 11, 0.1f),
+             .middle = random_floats(large_rank * large_rank, 12, 0.1f),
+             .right = random_floats(large_rank * large_n, 13, 0.1f),
+             .w = random_floats(large_m * large_n, 14, 0.1f),
+             .x = random_floats(rows * large_n, 15, 1.0f),
+             .bias = random_floats(large_m, 16, 1.0f),
+             .x16 = malloc(sizeof(uint16_t[rows * large_n])),
+             .expected = malloc(sizeof(double[rows * large_m]))};
+  round_all(a.x, rows * large_n); /* so that both types of x are the same numbers */
+  lrp_to_bf16(a.x16, a.x, rows * large_n);
+  return a;
+}
+
+static void end_large(large *a) {
+  free(a->expected);
+  free(a->x16);
+  free(a->bias);
+  free(a->x);
+  free(a->w);
+  free(a->right);
+  free(a->middle);
+  free(a->left);
+}
+
+/* Pack a copy of l; *memory is to be freed, or NULL if l is best used as it lies. */
+static lrp_linear pack(const lrp_linear *l, lrp_dtype operands, void **memory) {
+  const size_t bytes = lrp_linear_packed_bytes(l, operands);
+  lrp_linear packed = *l;
+  *memory = NULL;
+  assert_int_equal(bytes % 64, 0);
+  if (bytes == 0) return packed;
+  *memory = aligned_alloc(64, bytes);
+  assert_non_null(*memory);
+  assert_int_equal(lrp_linear_pack(&packed, operands, *memory), LRP_OK);
+  return packed;
+}
+
+/* y of l, by either type of x; rows of x and y have gaps if there is room for them */
+static void apply_large(const lrp_linear *l, const large *a, lrp_dtype x_type, lrp_dtype operands,
+                        float *y) {
+  lrp_linear_scratch scratch = {.operands = operands};
+  const void *x = x_type == LRP_BF16 ? (const void *)a->x16 : (const void *)a->x;
+  for (int i = 0; i < rows * large_m; i++) y[i] = 0.0f;
+  assert_int_equal(lrp_linear_apply(l, x, x_type, rows, large_n, y, large_m, true, &scratch),
+                   LRP_OK);
+  lrp_linear_scratch_free(&scratch);
+}
+
+static void test_packed_dense(void **state) {
+  large a = begin_large();
+  float *y = malloc(sizeof(float[rows * large_m])), *plain = malloc(sizeof(float[rows * large_m]));
+  const lrp_linear l = {.n_in = large_n,
+                        .n_out = large_m,
+                        .w = view(a.w, large_m, large_n, large_n),
+                        .bias = view(a.bias, 1, large_m, large_m)};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    const lrp_dtype operands = i ? LRP_BF16 : LRP_F32;
+    void *memory;
+    const lrp_linear packed = pack(&l, operands, &memory);
+    assert_true((memory != NULL) == (lrp_packed_bytes(large_m, large_n, operands) > 0));
+    apply_large(&l, &a, LRP_F32, operands, plain);
+    for (int x_type = 0; x_type < 2; x_type++) {
+      apply_large(&packed, &a, x_type ? LRP_BF16 : LRP_F32, operands, y);
+      assert_memory_equal(y, plain, sizeof(float[rows * large_m]));
+      apply_large(&l, &a, x_type ? LRP_BF16 : LRP_F32, operands, y);
+      assert_memory_equal(y, plain, sizeof(float[rows * large_m]));
+    }
+    free(memory);
+  }
+  free(plain);
+  free(y);
+  end_large(&a);
+}
+
+/* Factors in memory that is filled with NaNs and given back in the end. */
+static lrp_linear copied_factors(const large *a, int rank, int kind, float *copies[3]) {
+  const float *originals[] = {a->left, a->middle, a->right};
+  const size_t bytes[] = {sizeof(float[large_m * large_rank]),
+                          sizeof(float[large_rank * large_rank]),
+                          sizeof(float[large_rank * large_n])};
+  for (int i = 0; i < 3; i++) {
+    copies[i] = malloc(bytes[i]);
+    memcpy(copies[i], originals[i], bytes[i]);
+  }
+  lrp_linear l = {.n_in = large_n, .n_out = large_m, .rank = rank};
+  l.left = view(copies[0], large_m, large_rank, large_rank);
+  if (kind != nothing) {
+    l.middle = view(copies[1], kind == diagonal ? 1 : large_rank, large_rank, large_rank);
+  }
+  l.right = view(copies[2], large_rank, large_n, large_n);
+  l.bias = view(a->bias, 1, large_m, large_m);
+  return l;
+}
+
+static void forget(float *copies[3]) {
+  const size_t bytes[] = {sizeof(float[large_m * large_rank]),
+                          sizeof(float[large_rank * large_rank]),
+                          sizeof(float[large_rank * large_n])};
+  for (int i = 0; i < 3; i++) {
+    memset(copies[i], 0xff, bytes[i]);
+    free(copies[i]);
+  }
+}
+
+/* Packed or not, the same map; the middle is folded, and nothing but memory and the bias is read
+ * any more. */
+static void check_factors(const large *a, int rank, int kind, lrp_dtype operands,
+                          double tolerance) {
+  float *y = malloc(sizeof(float[rows * large_m])), *plain = malloc(sizeof(float[rows * large_m]));
+  float *copies[3];
+  void *memory;
+  const lrp_linear l = copied_factors(a, rank, kind, copies);
+  apply_large(&l, a, LRP_F32, operands, plain);
+  assert_true(distance(plain, large_m, a->expected, rows, large_m) < tolerance);
+  const lrp_linear packed = pack(&l, operands, &memory);
+  assert_non_null(memory);
+  assert_null(packed.middle.data);
+  forget(copies);
+  for (int x_type = 0; x_type < 2; x_type++) {
+    apply_large(&packed, a, x_type ? LRP_BF16 : LRP_F32, operands, y);
+    assert_true(distance(y, large_m, a->expected, rows, large_m) < tolerance);
+    if (kind == nothing) assert_memory_equal(y, plain, sizeof(float[rows * large_m]));
+  }
+  free(memory);
+  free(plain);
+  free(y);
+}
+
+static void test_large_factors(void **state) {
+  static const int ranks[] = {1, 211, 212, 226, 280}; /* none is rounded and packed, one or both */
+  large a = begin_large();
+  (void)state;
+  for (size_t r = 0; r < sizeof ranks / sizeof *ranks; r++) {
+    for (int kind = 0; kind < kinds; kind++) {
+      compose_large(&a, ranks[r], kind);
+      check_factors(&a, ranks[r], kind, LRP_F32, 5e-6);
+      check_factors(&a, ranks[r], kind, LRP_BF16, ranks[r] < 212 ? 1e-6 : 0.02);
+    }
+  }
+  end_large(&a);
 }
 
 int main(void) {
@@ -224,7 +405,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_rows_are_independent, setup, teardown),
       cmocka_unit_test_setup_teardown(test_half_precision, setup, teardown),
       cmocka_unit_test_setup_teardown(test_dense_in_bf16, setup, teardown),
-      cmocka_unit_test_setup_teardown(test_factors_in_bf16, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_small_factors_in_bf16, setup, teardown),
+      cmocka_unit_test(test_packed_dense),
+      cmocka_unit_test(test_large_factors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,15 +2,20 @@
 
 #include <omp.h>
 
+#include "kernels/nn/product.h"
 #include "tests/kernels/nn/nn_test.h"
 
 static const int64_t sizes[] = {1, 2, 3, 8, 16, 31, 64, 172, 512, 768};
 static const int64_t counts[] = {1, 2, 3, 5, 7, 16, 17, 64, 300, 512};
 enum { n_sizes = 10, n_counts = 10, most_rows = 512, widest = 768 };
 
-/* Both products have the same contract. */
-typedef lrp_status product(const float *x, int64_t t, int64_t ldx, const lrp_matrix *w, float *y,
-                           int64_t ldy, bool accumulate, lrp_matmul_scratch *scratch);
+/* y = x w^T by x of rows of floats */
+static lrp_status multiply(lrp_dtype operands, const float *x, int64_t t, int64_t ldx,
+                           const lrp_matrix *w, float *y, int64_t ldy, bool accumulate,
+                           lrp_matmul_scratch *scratch) {
+  const lrp_matrix rows = view(x, t, w->cols, ldx);
+  return lrp_matmul(&rows, w, operands, y, ldy, accumulate, scratch);
+}
 
 /* Round to bfloat16, as kernels/matrix.h does. */
 static void round_all(float *x, int64_t count) {
@@ -20,7 +25,7 @@ static void round_all(float *x, int64_t count) {
   free(rounded);
 }
 
-static void check_against_double(product *multiply) {
+static void check_against_double(lrp_dtype operands) {
   static const int64_t shapes[][3] = {/* t, k, n */
                                       {1, 1, 1},     {5, 3, 2},      {7, 64, 172},   {97, 513, 31},
                                       {6, 1025, 16}, {33, 300, 300}, {64, 512, 512}, {1, 768, 768}};
@@ -33,16 +38,16 @@ static void check_against_double(product *multiply) {
     double *expected = malloc((size_t)(t * n) * sizeof *expected);
     const lrp_matrix m = view(w, n, k, k);
     float *xs = random_floats(t * k, 1, 1.0f), *ws = random_floats(n * k, 2, 1.0f);
-    if (multiply == lrp_matmul_bf16) {
+    if (operands == LRP_BF16) {
       round_all(xs, t * k);
       round_all(ws, n * k);
     }
     naive_product(xs, t, k, ws, n, k, k, expected);
     free(ws);
     free(xs);
-    assert_int_equal(multiply(x, t, k, &m, y, n, false, &scratch), LRP_OK);
+    assert_int_equal(multiply(operands, x, t, k, &m, y, n, false, &scratch), LRP_OK);
     assert_true(distance(y, n, expected, t, n) < 2e-7 * (double)k + 1e-7);
-    assert_int_equal(multiply(x, t, k, &m, y, n, true, &scratch), LRP_OK);
+    assert_int_equal(multiply(operands, x, t, k, &m, y, n, true, &scratch), LRP_OK);
     for (int64_t i = 0; i < t * n; i++) expected[i] *= 2.0;
     assert_true(distance(y, n, expected, t, n) < 4e-7 * (double)k + 1e-7);
     free(expected);
@@ -55,8 +60,8 @@ static void check_against_double(product *multiply) {
 
 static void test_against_double(void **state) {
   (void)state;
-  check_against_double(lrp_matmul);
-  check_against_double(lrp_matmul_bf16);
+  check_against_double(LRP_F32);
+  check_against_double(LRP_BF16);
 }
 
 /* Operands of one product of the invariance test, with every freedom that must not matter. */
@@ -65,7 +70,7 @@ typedef struct {
   int64_t gap_x, gap_w, gap_y;    /* elements between the rows */
   int64_t skip_x, skip_w, skip_y; /* elements before the first: alignment */
   bool accumulate;
-  product *multiply;
+  lrp_dtype operands;
 } variant;
 
 /* Compare the rows of a variant to those of the whole product, bit by bit. */
@@ -80,7 +85,8 @@ static void check_rows(const variant *v, const float *x, const float *w, const f
   for (int64_t j = 0; j < v->n; j++) memcpy(ws + j * ldw, w + j * v->k, row);
   for (int64_t i = 0; i < v->t * ldy; i++) ys[i] = 0.25f;
   const lrp_matrix m = view(ws, v->n, v->k, ldw);
-  assert_int_equal(v->multiply(xs, v->t, ldx, &m, ys, ldy, v->accumulate, scratch), LRP_OK);
+  assert_int_equal(multiply(v->operands, xs, v->t, ldx, &m, ys, ldy, v->accumulate, scratch),
+                   LRP_OK);
   for (int64_t i = 0; i < v->t; i++) {
     assert_memory_equal(ys + i * ldy, whole + (v->first + i) * v->n, (size_t)v->n * sizeof *ys);
     for (int64_t g = 0; g < v->gap_y && i + 1 < v->t; g++) { /* nothing is written in between */
@@ -89,7 +95,7 @@ static void check_rows(const variant *v, const float *x, const float *w, const f
   }
 }
 
-static void check_shape(product *multiply, int64_t k, int64_t n, float *xs, float *ws, float *ys) {
+static void check_shape(lrp_dtype operands, int64_t k, int64_t n, float *xs, float *ws, float *ys) {
   lrp_matmul_scratch scratch = {0};
   float *x = random_floats(most_rows * k, (uint64_t)k, 1.0f);
   float *w = random_floats(n * k, (uint64_t)n + 1000, 1.0f);
@@ -98,7 +104,8 @@ static void check_shape(product *multiply, int64_t k, int64_t n, float *xs, floa
   for (int accumulate = 0; accumulate < 2; accumulate++) {
     omp_set_num_threads(2);
     for (int64_t i = 0; i < most_rows * n; i++) whole[i] = 0.25f;
-    assert_int_equal(multiply(x, most_rows, k, &m, whole, n, accumulate, &scratch), LRP_OK);
+    assert_int_equal(multiply(operands, x, most_rows, k, &m, whole, n, accumulate, &scratch),
+                     LRP_OK);
     for (int c = 0; c < n_counts; c++) {
       const int64_t t = counts[c];
       const int64_t kind = c + k + n + accumulate; /* takes the combinations in turn */
@@ -113,9 +120,9 @@ static void check_shape(product *multiply, int64_t k, int64_t n, float *xs, floa
                          .skip_w = kind % 7,
                          .skip_y = kind % 3,
                          .accumulate = accumulate,
-                         .multiply = multiply};
+                         .operands = operands};
       const variant plain = {
-          .k = k, .n = n, .t = t, .accumulate = accumulate, .multiply = multiply};
+          .k = k, .n = n, .t = t, .accumulate = accumulate, .operands = operands};
       omp_set_num_threads(1 + (c + accumulate) % 2);
       check_rows(&v, x, w, whole, xs, ws, ys, &scratch);
       if (t < 300) check_rows(&plain, x, w, whole, xs, ws, ys, &scratch);
@@ -135,8 +142,8 @@ static void test_rows_do_not_depend_on_anything_else(void **state) {
   (void)state;
   for (int a = 0; a < n_sizes; a++) {
     for (int b = 0; b < n_sizes; b++) {
-      check_shape(lrp_matmul, sizes[a], sizes[b], xs, ws, ys);
-      if ((a + b) % 2 == 0) check_shape(lrp_matmul_bf16, sizes[a], sizes[b], xs, ws, ys);
+      check_shape(LRP_F32, sizes[a], sizes[b], xs, ws, ys);
+      if ((a + b) % 2 == 0) check_shape(LRP_BF16, sizes[a], sizes[b], xs, ws, ys);
     }
   }
   free(ys);
@@ -144,8 +151,39 @@ static void test_rows_do_not_depend_on_anything_else(void **state) {
   free(xs);
 }
 
+/* What large weights are multiplied by where oneDNN has no kernel: as close, and as independent. */
+static void test_product_in_floats(void **state) {
+  enum { n = 37, k = 1100, t = 100, gap = 3 };
+  float *x = random_floats(t * (k + gap), 8, 1.0f), *w = random_floats(n * (k + gap), 9, 1.0f);
+  float *whole = random_floats(t * n, 10, 1.0f), *y = malloc(sizeof(float[t * (n + gap)]));
+  double *expected = malloc(sizeof(double[t * n]));
+  (void)state;
+  naive_product(x, t, k + gap, w, n, k, k + gap, expected);
+  for (int i = 0; i < t * n; i++) expected[i] += (double)whole[i];
+  memcpy(y, whole, sizeof(float[t * n]));
+  omp_set_num_threads(1);
+  lrp_product_float(x, t, k + gap, w, n, k, k + gap, whole, n, true);
+  assert_true(distance(whole, n, expected, t, n) < 2e-4);
+  omp_set_num_threads(2);
+  lrp_product_float(x, t, k + gap, w, n, k, k + gap, y, n, true);
+  assert_memory_equal(y, whole, sizeof(float[t * n]));
+  lrp_product_float(x, t, k + gap, w, n, k, k + gap, whole, n, false);
+  for (int from = 0; from < t; from += 7) {
+    const int rows = t - from < 7 ? t - from : 7;
+    lrp_product_float(x + from * (k + gap), rows, k + gap, w, n, k, k + gap, y, n + gap, false);
+    for (int i = 0; i < rows; i++) {
+      assert_memory_equal(y + i * (n + gap), whole + (from + i) * n, sizeof(float[n]));
+    }
+  }
+  free(expected);
+  free(y);
+  free(whole);
+  free(w);
+  free(x);
+}
+
 /* Stored types and addresses that the product cannot use in place give the bits of the floats. */
-static void check_stored(product *multiply, lrp_dtype dtype, size_t offset, int64_t n, int64_t k) {
+static void check_stored(lrp_dtype operands, lrp_dtype dtype, size_t offset, int64_t n, int64_t k) {
   const int64_t t = 9;
   lrp_matmul_scratch scratch = {0};
   const size_t size = lrp_dtype_size(dtype);
@@ -159,17 +197,16 @@ static void check_stored(product *multiply, lrp_dtype dtype, size_t offset, int6
 
   lrp_from_f32(stored + offset, dtype, w, (size_t)(n * k));
   lrp_to_f32(w, stored + offset, dtype, (size_t)(n * k)); /* w as it is after rounding */
-  assert_int_equal(multiply(x, t, k, &m, expected, n, false, &scratch), LRP_OK);
+  assert_int_equal(multiply(operands, x, t, k, &m, expected, n, false, &scratch), LRP_OK);
   m.data = stored + offset;
   m.dtype = dtype;
-  assert_int_equal(multiply(x, t, k, &m, y, n, false, &scratch), LRP_OK);
+  assert_int_equal(multiply(operands, x, t, k, &m, y, n, false, &scratch), LRP_OK);
   assert_memory_equal(y, expected, (size_t)(t * n) * sizeof *y);
 
-  const lrp_dtype operands = multiply == lrp_matmul ? LRP_F32 : LRP_BF16;
   assert_int_equal(lrp_matmul_prepare(&m, operands, &buffer, &plain), LRP_OK);
   assert_int_equal(plain.dtype, operands);
   assert_true((dtype == operands && offset % lrp_dtype_size(dtype) == 0) == (plain.data == m.data));
-  assert_int_equal(multiply(x, t, k, &plain, y, n, false, &scratch), LRP_OK);
+  assert_int_equal(multiply(operands, x, t, k, &plain, y, n, false, &scratch), LRP_OK);
   assert_memory_equal(y, expected, (size_t)(t * n) * sizeof *y);
   lrp_buffer_free(&buffer);
   free(stored);
@@ -181,19 +218,18 @@ static void check_stored(product *multiply, lrp_dtype dtype, size_t offset, int6
 }
 
 static void test_stored_types(void **state) {
-  product *const products[] = {lrp_matmul, lrp_matmul_bf16};
   (void)state;
   for (int i = 0; i < 4; i++) {
-    product *multiply = products[i % 2];
+    const lrp_dtype operands = i % 2 ? LRP_BF16 : LRP_F32;
     const int64_t n = i / 2 ? 300 : 31, k = i / 2 ? 257 : 20;
-    check_stored(multiply, LRP_F32, 0, n, k);
-    check_stored(multiply, LRP_F32, 1, n, k);
-    check_stored(multiply, LRP_F32, 2, n, k);
-    check_stored(multiply, LRP_F16, 0, n, k);
-    check_stored(multiply, LRP_F16, 1, n, k);
-    check_stored(multiply, LRP_BF16, 0, n, k);
-    check_stored(multiply, LRP_BF16, 1, n, k);
-    check_stored(multiply, LRP_BF16, 2, n, k);
+    check_stored(operands, LRP_F32, 0, n, k);
+    check_stored(operands, LRP_F32, 1, n, k);
+    check_stored(operands, LRP_F32, 2, n, k);
+    check_stored(operands, LRP_F16, 0, n, k);
+    check_stored(operands, LRP_F16, 1, n, k);
+    check_stored(operands, LRP_BF16, 0, n, k);
+    check_stored(operands, LRP_BF16, 1, n, k);
+    check_stored(operands, LRP_BF16, 2, n, k);
   }
 }
 
@@ -219,15 +255,15 @@ static void test_rounding(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const lrp_matrix value = view(&cases[i].is, 1, 1, 1), identity = view(&unit, 1, 1, 1);
-    assert_int_equal(lrp_matmul_bf16(&unit, 1, 1, &value, &y, 1, false, &scratch), LRP_OK);
+    assert_int_equal(multiply(LRP_BF16, &unit, 1, 1, &value, &y, 1, false, &scratch), LRP_OK);
     assert_true(y == cases[i].rounded);
-    assert_int_equal(lrp_matmul_bf16(&cases[i].is, 1, 1, &identity, &y, 1, false, &scratch),
+    assert_int_equal(multiply(LRP_BF16, &cases[i].is, 1, 1, &identity, &y, 1, false, &scratch),
                      LRP_OK);
     assert_true(y == cases[i].rounded);
   }
   const float nan = NAN;
   const lrp_matrix identity = view(&unit, 1, 1, 1);
-  assert_int_equal(lrp_matmul_bf16(&nan, 1, 1, &identity, &y, 1, false, &scratch), LRP_OK);
+  assert_int_equal(multiply(LRP_BF16, &nan, 1, 1, &identity, &y, 1, false, &scratch), LRP_OK);
   assert_true(isnan(y));
   lrp_matmul_scratch_free(&scratch);
 }
@@ -239,15 +275,15 @@ static void test_empty(void **state) {
   lrp_matrix w = view(x, 2, 2, 2);
   (void)state;
 
-  assert_int_equal(lrp_matmul(x, 0, 2, &w, y, 2, false, &scratch), LRP_OK);
+  assert_int_equal(multiply(LRP_F32, x, 0, 2, &w, y, 2, false, &scratch), LRP_OK);
   assert_true(y[0] == 7.0f);
   w = view(x, 2, 0, 2); /* k = 0: zero rows, but not the gap between them */
-  assert_int_equal(lrp_matmul(x, 2, 2, &w, y, 3, true, &scratch), LRP_OK);
+  assert_int_equal(multiply(LRP_F32, x, 2, 2, &w, y, 3, true, &scratch), LRP_OK);
   assert_true(y[0] == 7.0f);
-  assert_int_equal(lrp_matmul(x, 2, 2, &w, y, 3, false, &scratch), LRP_OK);
+  assert_int_equal(multiply(LRP_F32, x, 2, 2, &w, y, 3, false, &scratch), LRP_OK);
   assert_true(y[0] == 0.0f && y[1] == 0.0f && y[2] == 7.0f && y[3] == 0.0f && y[4] == 0.0f);
   w = view(x, 0, 2, 2); /* n = 0 */
-  assert_int_equal(lrp_matmul(x, 2, 2, &w, y, 3, false, &scratch), LRP_OK);
+  assert_int_equal(multiply(LRP_F32, x, 2, 2, &w, y, 3, false, &scratch), LRP_OK);
   assert_true(y[2] == 7.0f && y[5] == 7.0f);
   lrp_matmul_scratch_free(&scratch);
   lrp_matmul_scratch_free(&scratch);
@@ -270,6 +306,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_against_double),
       cmocka_unit_test(test_rows_do_not_depend_on_anything_else),
+      cmocka_unit_test(test_product_in_floats),
       cmocka_unit_test(test_stored_types),
       cmocka_unit_test(test_rounding),
       cmocka_unit_test(test_empty),

@@ -23,17 +23,22 @@ static void test_rms_norm(void **state) {
     const int t = 5;
     float *x = random_floats(t * n, 1, 3.0f), *w = random_floats(n, 2, 1.0f);
     float *y = random_floats(t * n, 3, 1.0f);
-    lrp_rms_norm(x, t, n, w, 1e-5, y);
+    uint16_t *narrow = malloc(sizeof *narrow * (size_t)(t * n)), rounded;
+    lrp_rms_norm(x, t, n, w, 1e-5, LRP_F32, y);
+    lrp_rms_norm(x, t, n, w, 1e-5, LRP_BF16, narrow);
     for (int i = 0; i < t; i++) {
       double sum = 0.0;
       for (int j = 0; j < n; j++) sum += (double)x[i * n + j] * (double)x[i * n + j];
       for (int j = 0; j < n; j++) {
         const double exact = (double)x[i * n + j] / sqrt(sum / n + 1e-5) * (double)w[j];
         assert_true(fabs((double)y[i * n + j] - exact) < 1e-6);
+        lrp_to_bf16(&rounded, &y[i * n + j], 1);
+        assert_int_equal(narrow[i * n + j], rounded);
       }
     }
-    lrp_rms_norm(x, t, n, w, 1e-5, x); /* in place */
+    lrp_rms_norm(x, t, n, w, 1e-5, LRP_F32, x); /* in place */
     assert_memory_equal(x, y, sizeof(float) * (size_t)(t * n));
+    free(narrow);
     free(y);
     free(w);
     free(x);
@@ -44,13 +49,17 @@ static void test_swiglu(void **state) {
   enum { t = 3, n = 37 };
   float *gate = random_floats(t * n, 1, 20.0f), *up = random_floats(t * n, 2, 1.0f);
   float *y = random_floats(t * n, 1, 20.0f);
+  uint16_t narrow[t * n], rounded;
   (void)state;
   gate[0] = y[0] = -200.0f;
   gate[1] = y[1] = 200.0f;
-  lrp_swiglu(y, up, t, n);
+  lrp_swiglu(y, up, t, n, LRP_F32, y); /* in place */
+  lrp_swiglu(gate, up, t, n, LRP_BF16, narrow);
   for (int i = 0; i < t * n; i++) {
     const double exact = (double)gate[i] / (1.0 + exp(-(double)gate[i])) * (double)up[i];
     assert_true(fabs((double)y[i] - exact) <= 1e-6 * fabs(exact) + 1e-30);
+    lrp_to_bf16(&rounded, &y[i], 1);
+    assert_int_equal(narrow[i], rounded);
   }
   free(y);
   free(up);
@@ -152,12 +161,46 @@ static void test_greedy_ties(void **state) {
   assert_true(isnan(lrp_log_softmax(x, 40, 3, &greedy)));
 }
 
+static void test_log_probabilities_of_a_row(void **state) {
+  float *x = random_floats(1000, 5, 9.0f);
+  const lrp_softmax of = lrp_softmax_of(x, 1000);
+  double sum = 0.0;
+  (void)state;
+  for (int c = 0; c < 1000; c++) {
+    bool greedy, alone;
+    const double p = lrp_log_probability(x, &of, c, &greedy);
+    assert_true(p == lrp_log_softmax(x, 1000, c, &alone));
+    assert_int_equal(greedy, alone);
+    sum += exp(p);
+  }
+  assert_true(fabs(sum - 1.0) < 1e-6);
+  free(x);
+}
+
+static void test_argmax(void **state) {
+  (void)state;
+  for (int n = 1; n < 100; n += 9) {
+    float *x = random_floats(n, (uint64_t)n, 15.0f);
+    int best = 0;
+    for (int i = 0; i < n; i++) best = x[i] > x[best] ? i : best;
+    assert_int_equal(lrp_argmax(x, n), best);
+    x[n - 1] = x[best]; /* a tie: the first one counts */
+    assert_int_equal(lrp_argmax(x, n), best);
+    x[n / 2] = NAN;
+    assert_int_equal(lrp_argmax(x, n), -1);
+    x[n / 2] = -INFINITY;
+    assert_int_equal(lrp_argmax(x, n), -1);
+    free(x);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_exp),         cmocka_unit_test(test_rms_norm),
       cmocka_unit_test(test_swiglu),      cmocka_unit_test(test_log_softmax),
       cmocka_unit_test(test_greedy_ties), cmocka_unit_test(test_layer_norm),
-      cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_activations), cmocka_unit_test(test_log_probabilities_of_a_row),
+      cmocka_unit_test(test_argmax),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

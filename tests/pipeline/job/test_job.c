@@ -47,7 +47,7 @@ static void test_defaults(void **state) {
   assert_int_equal(job.configurations[0].rule, LRP_RULE_DENSE);
   assert_null(job.evaluate.data);
   assert_int_equal(job.evaluate.n_tasks, 0);
-  assert_int_equal(job.evaluate.num_fewshot, 0);
+  assert_int_equal(job.evaluate.num_fewshot, -1);
   assert_int_equal(job.evaluate.limit, -1);
   assert_int_equal(job.evaluate.max_length, -1);
   assert_int_equal(job.evaluate.dtype, LRP_EVAL_AUTO);

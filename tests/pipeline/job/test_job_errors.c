@@ -129,8 +129,9 @@ static void test_types(void **state) {
       {HEAD "evaluate: {limit: 0x10}\n", "x.yaml:4:19: evaluate.limit: expected an integer >= 1"},
       {HEAD "evaluate: {limit: 9223372036854775808}\n", "x.yaml:4:19: evaluate.limit: expected"},
       {HEAD "evaluate: {max_length: 2147483648}\n", "x.yaml:4:24: evaluate.max_length: expected"},
-      {HEAD "evaluate: {num_fewshot: null}\n",
-       "x.yaml:4:25: evaluate.num_fewshot: expected an integer >= 0 and <= 1000000, got null"},
+      {HEAD "evaluate: {num_fewshot: few}\n",
+       "x.yaml:4:25: evaluate.num_fewshot: expected an integer >= 0 and <= 1000000 or null, got "
+       "'few'"},
       {HEAD "evaluate: {num_fewshot: -1}\n", "x.yaml:4:25: evaluate.num_fewshot: expected"},
       {HEAD "evaluate: {dtype: float16}\n",
        "x.yaml:4:19: evaluate.dtype: expected auto, float32 or bfloat16, got 'float16'"},

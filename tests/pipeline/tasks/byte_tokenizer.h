@@ -13,6 +13,7 @@ enum { bos = 1, eos = 2, merged = 1000 };
 static int32_t fake_bos = bos;
 static int32_t fake_eos = eos;
 static const char *fake_merge; /* this text is one token */
+static const char *fake_eos_text = "\x02";
 
 static void append(lrp_tokens *out, int32_t id) {
   if (out->count == out->capacity) {
@@ -49,6 +50,24 @@ int32_t lrp_tokenizer_bos(const lrp_tokenizer *tok) {
 int32_t lrp_tokenizer_eos(const lrp_tokenizer *tok) {
   (void)tok;
   return fake_eos;
+}
+
+const char *lrp_tokenizer_eos_text(const lrp_tokenizer *tok) {
+  (void)tok;
+  return fake_eos >= 0 ? fake_eos_text : NULL;
+}
+
+/* BOS, EOS and what is no byte are skipped. */
+lrp_status lrp_tokenizer_decode(const lrp_tokenizer *tok, const int32_t *ids, int64_t count,
+                                char **text) {
+  size_t used = 0;
+  (void)tok;
+  *text = calloc((size_t)count + 1, 1);
+  assert_non_null(*text);
+  for (int64_t i = 0; i < count; i++) {
+    if (ids[i] > eos && ids[i] < 256) (*text)[used++] = (char)ids[i];
+  }
+  return LRP_OK;
 }
 
 const char *lrp_tokenizer_file(const lrp_tokenizer *tok) {

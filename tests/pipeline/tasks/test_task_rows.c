@@ -9,6 +9,7 @@
 
 #include "byte_tokenizer.h"
 #include "pipeline/python_text.h"
+#include "pipeline/suites.h"
 #include "task_file.h"
 
 #define WIKITEXT "wikitext/wikitext-2-raw-v1/test.jsonl"
@@ -239,16 +240,18 @@ static void test_second_split(void **state) {
 }
 
 static void test_groups(void **state) {
-  static const int expected[] = {57, 19, 13, 12, 13};
-  int n_groups, n_kinds, n_names;
+  static const int expected[] = {57, 19, 13, 12, 13, 2};
+  int n_groups, n_kinds, n_suites, n_names;
   const lrp_task_group *groups = lrp_task_groups(&n_groups);
   const lrp_task_kind *kinds = lrp_task_kinds(&n_kinds);
   const char *const *names = lrp_task_names(&n_names);
+  lrp_suites(&n_suites);
   (void)state;
 
-  assert_int_equal(n_groups, 5);
-  assert_int_equal(n_kinds, 13 + 6 + 57);
-  assert_int_equal(n_names, n_groups + n_kinds);
+  assert_int_equal(n_groups, 6);
+  assert_int_equal(n_kinds, 14 + 6 + 57);
+  assert_int_equal(n_suites, 2);
+  assert_int_equal(n_names, n_groups + n_kinds + n_suites);
   for (int g = 0; g < n_groups; g++) {
     int members = 0;
     for (int k = 0; k < n_kinds; k++) members += lrp_task_group_within(kinds[k].group, &groups[g]);
@@ -257,8 +260,9 @@ static void test_groups(void **state) {
   for (int i = 0; i < n_names; i++) {
     const lrp_task_kind *kind = lrp_task_find(names[i]);
     const lrp_task_group *group = lrp_task_group_find(names[i]);
-    assert_true((kind && !group) || (!kind && group));
-    assert_string_equal(kind ? kind->name : group->name, names[i]);
+    const lrp_task_suite *suite = lrp_suite_find(names[i]);
+    assert_int_equal((kind != NULL) + (group != NULL) + (suite != NULL), 1);
+    assert_string_equal(kind ? kind->name : group ? group->name : suite->name, names[i]);
     for (int j = 0; j < i; j++) assert_string_not_equal(names[i], names[j]);
   }
   assert_null(lrp_task_find("arc"));
