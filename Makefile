@@ -1,6 +1,6 @@
 # Short names for the few commands that people type; CMake does the work.
 
-.PHONY: all demo test debug-test fault-test kill-test slurm-test bench bench-model format clean \
+.PHONY: all demo test debug-test fault-test kill-test slurm-test bench bench-model peers format clean \
         deps help
 .DEFAULT_GOAL := all
 
@@ -21,8 +21,9 @@ help:
 	@echo "make fault-test  calls that fail: memory, writes, reads; one after the other"
 	@echo "make kill-test   50 runs that are killed and resumed"
 	@echo "make slurm-test  as root: a Slurm cluster of two network namespaces, ten minutes or more"
-	@echo "make bench       measure decompositions beside LAPACK and PyTorch: half an hour or more"
+	@echo "make bench       measure decompositions and evaluations beside LAPACK and PyTorch: an hour"
 	@echo "make bench-model measure those of a model of 13.5 GB: 30 GB of disk"
+	@echo "make peers       compare ids, scores and metrics with those of lm-evaluation-harness"
 	@echo "make deps        check for the Debian packages that are needed; root installs them"
 	@echo "make format      lay out the source with clang-format"
 	@echo "make clean       remove build/"
@@ -75,16 +76,29 @@ bench_run := env -u OPENBLAS_CORETYPE
 bench_programs := build/release/tests/bench
 bench: deps
 	cmake --preset release
-	cmake --build --preset release -j$(jobs) --target bench_decompose
+	cmake --build --preset release -j$(jobs) --target bench_decompose bench_evaluate lrpipe \
+	  synth_model
 	$(bench_run) $(bench_programs)/bench_decompose > build/bench.jsonl
 	$(bench_run) mpirun --oversubscribe --bind-to none -np 2 $(bench_programs)/bench_decompose --grid \
 	  >> build/bench.jsonl
+	$(bench_run) $(bench_programs)/evaluate/bench_evaluate >> build/bench.jsonl
+	python3 tests/bench/evaluate/whole_evaluation.py build/release >> build/bench.jsonl
 	@cat build/bench.jsonl
 
 bench-model: deps
 	cmake --preset release
 	cmake --build --preset release -j$(jobs) --target lrpipe synth_model
 	python3 tests/bench/whole_model.py build/release
+
+# The peers are large and change: they live in a virtual environment of their own, made from PyPI
+# where LRP_PEERS_VENV says. Exit code 77: skipped, with the reason.
+peers: deps
+	@test -n "$(LRP_PEERS_VENV)" || { echo "set LRP_PEERS_VENV to a directory for 6 GB" >&2; exit 2; }
+	test -x "$(LRP_PEERS_VENV)/bin/lm_eval" || tests/peers/make_venv.sh "$(LRP_PEERS_VENV)"
+	cmake --preset release
+	cmake --build --preset release -j$(jobs) --target lrpipe peer_tokens
+	"$(LRP_PEERS_VENV)/bin/python" -B tests/peers/check_peers.py build/release \
+	  --page build/peers.md || test $$? -eq 77
 
 format:
 	find kernels io pipeline tests -name '*.[ch]' -exec clang-format -i {} +

@@ -164,19 +164,19 @@ typedef struct {
   const lrp_prompt *prompts; /* of the party */
   int32_t *out;              /* of the party */
   int64_t *computed;
-} task;
+} generation;
 
-static int32_t *answer(const task *t, int64_t i) {
+static int32_t *answer(const generation *t, int64_t i) {
   return t->out + i * t->endings->max_new;
 }
 
-static lrp_status append(const task *t, party *p, int64_t i, int32_t token) {
+static lrp_status append(const generation *t, party *p, int64_t i, int32_t token) {
   answer(t, i)[p->count[i]++] = token;
   return lrp_endings_reached(t->endings, answer(t, i), p->count[i], &p->ended[i]);
 }
 
 /* A failure that all process ranks know of need not be told again. */
-static lrp_status run_pass(const task *t, party *p) {
+static lrp_status run_pass(const generation *t, party *p) {
   const lrp_status st = t->decoder->next(t->decoder->self, LRP_OK, &p->batch, p->next);
   if (st == LRP_OK) *t->computed += p->batch.n_tokens;
   p->told = st != LRP_OK;
@@ -184,7 +184,7 @@ static lrp_status run_pass(const task *t, party *p) {
 }
 
 /* The prompts, and the first token of each answer. */
-static lrp_status begin(const task *t, party *p) {
+static lrp_status begin(const generation *t, party *p) {
   progress at = {0};
   lrp_status st = LRP_OK;
   while (st == LRP_OK && at.run < p->forest.batch.n_runs) {
@@ -202,7 +202,7 @@ static lrp_status begin(const task *t, party *p) {
 }
 
 /* A row for each answer that has not ended: its last token. */
-static void fill_step(const task *t, party *p) {
+static void fill_step(const generation *t, party *p) {
   clear_batch(p);
   for (int64_t i = 0; i < p->n; i++) {
     if (p->ended[i]) continue;
@@ -213,7 +213,7 @@ static void fill_step(const task *t, party *p) {
 }
 
 /* One more token for each answer, until all have ended. */
-static lrp_status advance(const task *t, party *p) {
+static lrp_status advance(const generation *t, party *p) {
   lrp_status st = LRP_OK;
   fill_step(t, p);
   while (st == LRP_OK && p->batch.n_tokens > 0) {
@@ -227,7 +227,7 @@ static lrp_status advance(const task *t, party *p) {
 }
 
 /* A process rank that fails alone tells so where the others compute their next pass, or end. */
-static lrp_status run_party(const task *t, int64_t n, bool share) {
+static lrp_status run_party(const generation *t, int64_t n, bool share) {
   const lrp_decoder *d = t->decoder;
   party p;
   lrp_status st = party_init(t->prompts, n, t->endings->max_new, share, &p);
@@ -242,7 +242,7 @@ static lrp_status run_party(const task *t, int64_t n, bool share) {
 }
 
 /* How many prompts, of n > 0, may advance together: at least one. */
-static int64_t party_size(const task *t, int64_t n, int64_t bytes_limit) {
+static int64_t party_size(const generation *t, int64_t n, int64_t bytes_limit) {
   int64_t bytes = 0, count = 0;
   while (count < n) {
     const lrp_branch alone = {.parent = -1,
@@ -261,11 +261,11 @@ lrp_status lrp_generate(const lrp_decoder *decoder, const lrp_endings *endings,
   *computed = 0;
   for (int64_t i = 0; i < n * endings->max_new; i++) out[i] = -1;
   for (int64_t first = 0; st == LRP_OK && first < n;) {
-    const task t = {.decoder = decoder,
-                    .endings = endings,
-                    .prompts = prompts + first,
-                    .out = out + first * endings->max_new,
-                    .computed = computed};
+    const generation t = {.decoder = decoder,
+                          .endings = endings,
+                          .prompts = prompts + first,
+                          .out = out + first * endings->max_new,
+                          .computed = computed};
     const int64_t count = party_size(&t, n - first, options->bytes_limit);
     st = run_party(&t, count, options->share);
     first += count;

@@ -122,11 +122,11 @@ typedef struct {
   int64_t bytes;
 } size_unit;
 
-/* The larger one of its kind first, as sizes are written. */
+/* The largest first, as sizes are written. */
 static const size_unit units[] = {
-    {"TiB", (int64_t)1 << 40}, {"GiB", 1 << 30},      {"MiB", 1 << 20},
-    {"KiB", 1 << 10},          {"TB", 1000000000000}, {"GB", 1000000000},
-    {"MB", 1000000},           {"kB", 1000},          {"B", 1},
+    {"TiB", (int64_t)1 << 40}, {"TB", 1000000000000}, {"GiB", 1 << 30},
+    {"GB", 1000000000},        {"MiB", 1 << 20},      {"MB", 1000000},
+    {"KiB", 1 << 10},          {"kB", 1000},          {"B", 1},
 };
 enum { n_units = sizeof units / sizeof units[0] };
 

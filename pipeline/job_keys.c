@@ -210,7 +210,7 @@ const lrp_job_key lrp_job_keys[] = {
      CHOICE(evaluate.dtype, eval_dtypes)},
     {.path = "evaluate.log_samples",
      .value = "true",
-     .help = "write samples_<task>.jsonl, a line per document",
+     .help = "write samples_TASK.jsonl, a line per document",
      BOOLEAN(evaluate.log_samples)},
     {.path = "evaluate.prefix_sharing",
      .value = "true",

@@ -1,5 +1,6 @@
 #include "pipeline/manual.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

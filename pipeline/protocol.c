@@ -165,18 +165,22 @@ static lrp_status check_configuration(const lrp_study *study, int c, const json_
   return st;
 }
 
-/* Other shots are another job; of what there was before shots, there are none. */
-static lrp_status check_shots(const lrp_study *study, const char *task, const json_t *mine,
-                              const json_t *stored) {
+/* Other shots are another job. A task without them has neither key. */
+static lrp_status check_shots(const lrp_study *study, const char *task, json_t *mine,
+                              json_t *stored) {
   static const char *const keys[] = {"num_fewshot", "fewshot_split"};
+  json_t *none = json_pack("{s:i, s:n}", keys[0], 0, keys[1]);
+  lrp_status st = none ? LRP_OK : lrp_fail_memory(0, "the protocol");
   char what[96];
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+  snprintf(what, sizeof what, "evaluate.tasks: %s: ", task);
+  for (size_t i = 0; st == LRP_OK && i < sizeof keys / sizeof *keys; i++) {
     const json_t *a = json_object_get(mine, keys[i]), *b = json_object_get(stored, keys[i]);
-    if (a == b || (a && b && json_equal(a, (json_t *)(uintptr_t)b))) continue;
-    snprintf(what, sizeof what, "evaluate.tasks: %s: ", task);
-    return refuse(study, what, keys[i], a, b);
+    if (!a) a = json_object_get(none, keys[i]);
+    if (!b) b = json_object_get(none, keys[i]);
+    if (!json_equal(a, b)) st = refuse(study, what, keys[i], a, b);
   }
-  return LRP_OK;
+  json_decref(none);
+  return st;
 }
 
 static lrp_status check_data(const lrp_study *study, const json_t *covers) {

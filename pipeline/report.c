@@ -140,24 +140,48 @@ static void add_columns(json_t *columns, const char *name, const lrp_metrics *me
 
 static void add_group_columns(json_t *columns, const lrp_study *study, const lrp_task_group *group,
                               const lrp_scores *scores) {
-  for (int g = 0; g < study->n_groups; g++) {
-    if (!lrp_task_group_within(study->groups[g], group)) continue;
-    const lrp_group_scores pooled = lrp_group_estimate(study->groups[g], scores, study->n_tasks);
-    add_columns(columns, study->groups[g]->name, pooled.metrics, pooled.estimate);
+  for (int g = 0; g < study->set.n_groups; g++) {
+    const lrp_task_group *member = study->set.groups[g];
+    if (!lrp_task_group_within(member, group)) continue;
+    const lrp_group_scores pooled = lrp_group_estimate(member, scores, study->n_tasks);
+    add_columns(columns, member->name, pooled.metrics, pooled.estimate);
   }
 }
 
-/* Columns of what the job names; of a group those of its subgroups, but not of all its tasks. */
+/* Columns of a task, or of a group with its subgroups, but not of all its tasks. */
+static void add_named_columns(json_t *columns, const lrp_study *study, const char *name,
+                              const lrp_scores *scores) {
+  const lrp_task_group *group = lrp_task_group_find(name);
+  if (group) add_group_columns(columns, study, group, scores);
+  for (int t = 0; t < study->n_tasks; t++) {
+    const lrp_task_kind *kind = study->tasks[t].kind;
+    if (strcmp(kind->name, name) != 0) continue;
+    add_columns(columns, name, kind->metrics, scores[t].estimate);
+  }
+}
+
+/* Columns of the members, and the average. */
+static void add_suite_columns(json_t *columns, const lrp_study *study, const lrp_task_suite *suite,
+                              const lrp_scores *scores) {
+  char key[128];
+  for (int i = 0; i < lrp_suite_size(suite); i++) {
+    add_named_columns(columns, study, suite->members[i].name, scores);
+  }
+  snprintf(key, sizeof key, "%s/average", suite->name);
+  json_object_set_new(columns, key,
+                      number_or_null(lrp_suite_average(suite, scores, study->n_tasks)));
+}
+
+/* Columns of what the job names. */
 static json_t *metrics_json(const lrp_study *study, const lrp_scores *scores) {
   json_t *columns = json_object();
   for (int i = 0; i < study->job.evaluate.n_tasks; i++) {
     const char *name = study->job.evaluate.tasks[i];
-    const lrp_task_group *group = lrp_task_group_find(name);
-    if (group) add_group_columns(columns, study, group, scores);
-    for (int t = 0; t < study->n_tasks; t++) {
-      const lrp_task_kind *kind = study->tasks[t].kind;
-      if (strcmp(kind->name, name) != 0) continue;
-      add_columns(columns, name, kind->metrics, scores[t].estimate);
+    const lrp_task_suite *suite = lrp_suite_find(name);
+    if (suite) {
+      add_suite_columns(columns, study, suite, scores);
+    } else {
+      add_named_columns(columns, study, name, scores);
     }
   }
   return columns;
@@ -178,18 +202,21 @@ static lrp_status write_configuration(const lrp_study *study, lrp_scorebook *boo
       .configuration = name,
       .model = study->job.model,
       .max_length = study->max_length,
-      .num_fewshot = study->job.evaluate.num_fewshot,
       .limit = study->job.evaluate.limit,
       .dtype = lrp_dtype_name(study->eval_dtype),
       .bos = study->tokenizer ? lrp_tokenizer_bos_text(study->tokenizer) : NULL,
       .seconds = seconds,
       .provenance = provenance,
       .size = size,
-      .groups = study->groups,
-      .n_groups = study->n_groups,
+      .groups = study->set.groups,
+      .n_groups = study->set.n_groups,
+      .suites = study->set.suites,
+      .n_suites = study->set.n_suites,
   };
   if (st == LRP_OK) st = lrp_results_write(dir, &info, scores, study->n_tasks);
-  for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) st = lrp_samples_write(dir, &scores[t]);
+  for (int t = 0; st == LRP_OK && study->job.evaluate.log_samples && t < study->n_tasks; t++) {
+    st = lrp_samples_write(dir, &scores[t]);
+  }
   free(dir);
   return st;
 }
@@ -292,9 +319,10 @@ static lrp_status evaluation_json(const lrp_study *study, const lrp_scorebook *b
   }
   const lrp_status st = lrp_savings_of(book, &savings);
   if (st != LRP_OK) return st;
-  lrp_log("evaluate: %lld layer-token products; each configuration by itself: %lld; and each "
-          "request by itself: %lld",
-          (long long)savings.computed, (long long)savings.distinct, (long long)savings.alone);
+  lrp_log(
+      "evaluate: %lld layer-token products; each configuration by itself: %lld; and each "
+      "request by itself: %lld",
+      (long long)savings.computed, (long long)savings.distinct, (long long)savings.alone);
   *out = json_pack("{s:{s:I, s:I, s:I}}", "layer_token_products", "computed",
                    (json_int_t)savings.computed, "each_configuration_alone",
                    (json_int_t)savings.distinct, "each_request_alone", (json_int_t)savings.alone);
@@ -353,7 +381,8 @@ lrp_status lrp_report_is_current(const lrp_study *study, bool *current) {
     const char *configuration = study->plan.configurations[c].name;
     snprintf(name, sizeof name, "%s/results.json", configuration);
     if (st == LRP_OK) st = also_there(out, name, current);
-    for (int t = 0; st == LRP_OK && *current && t < study->n_tasks; t++) {
+    const int n_samples = study->job.evaluate.log_samples ? study->n_tasks : 0;
+    for (int t = 0; st == LRP_OK && *current && t < n_samples; t++) {
       snprintf(name, sizeof name, "%s/samples_%s.jsonl", configuration, study->tasks[t].kind->name);
       st = also_there(out, name, current);
     }

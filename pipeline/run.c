@@ -15,6 +15,7 @@
 #include "pipeline/evaluate_stage.h"
 #include "pipeline/provenance.h"
 #include "pipeline/report.h"
+#include "pipeline/show_tasks.h"
 
 /* Before saying "locked": process ranks outlive a killed mpirun by seconds, and a run that died on
  * another host is known to be dead after a minute. A batch job may start earlier than that. */
@@ -203,6 +204,17 @@ static lrp_status say_result(const run_state *run) {
   return st;
 }
 
+/* --write_out and --show_config. Collective. */
+static lrp_status show_tasks(const run_state *run, const lrp_options *options) {
+  const lrp_study *study = &run->study;
+  lrp_status st = LRP_OK;
+  if (run->topo.me == 0 && options->show_config) {
+    st = lrp_show_settings(study->tasks, study->n_tasks);
+  }
+  if (run->topo.me == 0 && options->write_out) lrp_show_prompts(study->tasks, study->n_tasks);
+  return lrp_agree(st, run->topo.comm);
+}
+
 lrp_status lrp_run_job(const lrp_options *options, MPI_Comm comm, int argc, char **argv) {
   run_state run = {0};
   const double start = MPI_Wtime();
@@ -214,6 +226,7 @@ lrp_status lrp_run_job(const lrp_options *options, MPI_Comm comm, int argc, char
   lrp_log_init(run.topo.me, options->quiet);
   st = lrp_watch_start(&run.topo, options->watchdog_s, &run.control.watch);
   if (st == LRP_OK) st = lrp_study_open(options, &run.topo, &run.study);
+  if (st == LRP_OK) st = show_tasks(&run, options);
   if (st == LRP_OK) {
     run.evaluates = run.study.n_tasks > 0;
     run.provenance = lrp_provenance(&run.study, &run.topo, argc, argv);

@@ -9,10 +9,10 @@
 #include "pipeline/generate.h"
 #include "pipeline/protocol.h"
 
-/* A block ends with the first document or window that brings it to this many tokens: enough for
- * matrix products at full speed, and for the beginning that all documents of a task may share to be
- * a small part of it. */
-enum { block_tokens = 4096 };
+/* A block ends with the first document or window that brings it to this many distinct tokens,
+ * enough for matrix products at full speed, and to so many times the beginning that its documents
+ * share: each block computes that once. */
+enum { block_tokens = 2048, block_beginnings = 8 };
 
 /* And with so many answers of LRP_GENERATE, each of which takes as many passes as it has tokens:
  * they advance together. */
@@ -79,8 +79,13 @@ static int64_t new_tokens(const lrp_task *task, int64_t first, int64_t r) {
   return own - (before > begin ? before : begin);
 }
 
-static bool is_full(const lrp_task *task, const lrp_block *b) {
-  return task->kind->output == LRP_GENERATE ? b->n >= block_answers : b->tokens >= block_tokens;
+/* Whether a block is large enough with document doc as its last. */
+static bool is_full(const lrp_task *task, const lrp_doc *doc, const lrp_block *b) {
+  if (task->kind->output == LRP_GENERATE) return b->n >= block_answers;
+  if (b->tokens < block_tokens) return false;
+  if (b->first == doc->first || lrp_output_is_encoders(task->kind->output)) return true;
+  const int64_t shared = common_tokens(&task->requests[b->first], &task->requests[doc->first]);
+  return b->tokens >= block_beginnings * shared;
 }
 
 /* Cut the requests of a pair's task into blocks; with blocks NULL only count them. */
@@ -93,7 +98,7 @@ static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
       const bool last = doc->first + r + 1 == task->n_requests;
       b.n++;
       b.tokens += new_tokens(task, b.first, doc->first + r);
-      if (!last && !(is_full(task, &b) && may_cut(task, doc, r))) continue;
+      if (!last && !(may_cut(task, doc, r) && is_full(task, doc, &b))) continue;
       if (blocks) blocks[n] = b;
       n++;
       b = (lrp_block){.pair = pair, .first = b.first + b.n};

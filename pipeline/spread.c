@@ -226,11 +226,11 @@ bool lrp_spread_receive(lrp_column *c, int *set, int n_max, int *n, float *x, in
   const header h = listen(c);
   if (h.kind == end_item) c->open = false;
   if (h.kind == activations) {
-    const bool fits = expected(&h, n_max, rows, cols);
-    if (!fits) worsen(&c->status, LRP_ERR_BUG);
-    *n = fits ? (int)h.n : 0;
-    receive_all(c, fits ? set : NULL, h.n, MPI_INT, sizeof *set);
-    receive_all(c, fits ? x : NULL, h.rows * h.cols, MPI_FLOAT, sizeof *x);
+    const bool keep = x && expected(&h, n_max, rows, cols);
+    if (x && !keep) worsen(&c->status, LRP_ERR_BUG);
+    *n = keep ? (int)h.n : 0;
+    receive_all(c, keep ? set : NULL, h.n, MPI_INT, sizeof *set);
+    receive_all(c, keep ? x : NULL, h.rows * h.cols, MPI_FLOAT, sizeof *x);
   }
   return c->open;
 }

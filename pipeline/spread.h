@@ -67,8 +67,9 @@ void lrp_spread_send(lrp_column *column, lrp_status mine, const int *set, int n,
                      int64_t rows, int64_t cols);
 
 /** Receive what the one before sends.
- *  @param[out] set  configurations, n <= n_max of them
- *  @param[out] x    rows x cols; NULL: throw it away (there was no memory for it, say)
+ *  @param[out] set  configurations, *n <= n_max of them
+ *  @param[out] x    rows x cols; NULL: throw all of it away, whatever its size (there was no memory
+ *                   for it, say), and set, too
  *  @return true: set and x are there if lrp_spread_status is LRP_OK; sizes that are not those that
  *          were sent make it LRP_ERR_BUG. false: there is no more of this item */
 bool lrp_spread_receive(lrp_column *column, int *set, int n_max, int *n, float *x, int64_t rows,

@@ -197,73 +197,40 @@ static lrp_status check_types(const lrp_study *study, const lrp_task *task) {
   return LRP_OK;
 }
 
-static bool has_task(const lrp_study *study, const lrp_task_kind *kind) {
-  for (int t = 0; t < study->n_tasks; t++) {
-    if (study->tasks[t].kind == kind) return true;
-  }
-  return false;
-}
-
-static lrp_status load_task(lrp_study *study, const lrp_task_kind *kind) {
+static lrp_status load_task(lrp_study *study, const lrp_task_choice *choice) {
   const lrp_job *job = &study->job;
   const lrp_task_source source = {.dir = job->evaluate.data,
+                                  .num_fewshot = choice->num_fewshot,
+                                  .fewshot_split = choice->fewshot_split,
                                   .limit = job->evaluate.limit,
                                   .max_length = study->max_length > 0 ? study->max_length : -1,
                                   .tok = study->tokenizer,
                                   .pieces = study->pieces,
                                   .config = &study->model.config};
   lrp_task *task = &study->tasks[study->n_tasks];
-  if (has_task(study, kind)) return LRP_OK;
-  const lrp_status st = lrp_task_load(kind, &source, study->tasks, study->n_tasks, task);
+  const lrp_status st = lrp_task_load(choice->kind, &source, study->tasks, study->n_tasks, task);
   if (st != LRP_OK) return st;
   study->n_tasks++;
   for (int64_t j = 0; j < task->n_requests; j++) study->truncated += task->requests[j].truncated;
   return LRP_OK;
 }
 
-static void add_group(lrp_study *study, const lrp_task_group *group) {
-  for (int g = 0; g < study->n_groups; g++) {
-    if (study->groups[g] == group) return;
-  }
-  study->groups[study->n_groups++] = group;
-}
-
-/* A group with all of its tasks. */
-static lrp_status load_group(lrp_study *study, const lrp_task_group *group) {
-  int n;
-  const lrp_task_group *groups = lrp_task_groups(&n);
-  lrp_status st = LRP_OK;
-  for (int g = 0; g < n; g++) {
-    if (lrp_task_group_within(&groups[g], group)) add_group(study, &groups[g]);
-  }
-  const lrp_task_kind *kinds = lrp_task_kinds(&n);
-  for (int k = 0; st == LRP_OK && k < n; k++) {
-    if (lrp_task_group_within(kinds[k].group, group)) st = load_task(study, &kinds[k]);
-  }
-  return st;
-}
-
 static lrp_status load_tasks(lrp_study *study) {
   const lrp_job *job = &study->job;
-  int n_kinds, n_groups;
-
   if (job->evaluate.n_tasks == 0) return LRP_OK;
   study->max_length = job->evaluate.max_length;
   if (study->max_length < 0) {
     const bool encoder = study->model.config.family == LRP_FAMILY_BERT;
     study->max_length = encoder ? 0 : lrp_config_positions(&study->model.config);
   }
-  lrp_task_kinds(&n_kinds);
-  lrp_task_groups(&n_groups);
-  study->tasks = calloc((size_t)n_kinds, sizeof *study->tasks);
-  study->groups = calloc((size_t)n_groups, sizeof *study->groups);
-  if (!study->tasks || !study->groups) return lrp_fail_memory(sizeof *study->tasks, "the tasks");
-  lrp_status st = lrp_job_check_tasks(job, &study->model.config);
+  lrp_status st = lrp_task_set_init(job, &study->set);
+  if (st != LRP_OK) return st;
+  study->tasks = calloc((size_t)study->set.n_tasks, sizeof *study->tasks);
+  if (!study->tasks) return lrp_fail_memory(sizeof *study->tasks, "the tasks");
+  st = lrp_job_check_tasks(job, &study->model.config);
   if (st == LRP_OK) st = load_tokenizer(study);
-  for (int i = 0; st == LRP_OK && i < job->evaluate.n_tasks; i++) {
-    const char *name = job->evaluate.tasks[i];
-    const lrp_task_group *group = lrp_task_group_find(name);
-    st = group ? load_group(study, group) : load_task(study, lrp_task_find(name));
+  for (int i = 0; st == LRP_OK && i < study->set.n_tasks; i++) {
+    st = load_task(study, &study->set.tasks[i]);
   }
   for (int t = 0; st == LRP_OK && t < study->n_tasks; t++) {
     st = check_ids(study, &study->tasks[t]);
@@ -332,7 +299,7 @@ lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, 
 void lrp_study_close(lrp_study *study) {
   for (int i = 0; i < study->n_tasks; i++) lrp_task_free(&study->tasks[i]);
   free(study->tasks);
-  free(study->groups);
+  lrp_task_set_free(&study->set);
   lrp_tokenizer_close(&study->tokenizer);
   lrp_wordpiece_close(&study->pieces);
   lrp_plan_free(&study->plan);

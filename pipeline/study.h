@@ -9,7 +9,7 @@
 #include "pipeline/job.h"
 #include "pipeline/options.h"
 #include "pipeline/plan.h"
-#include "pipeline/tasks.h"
+#include "pipeline/task_set.h"
 #include "pipeline/topology.h"
 
 typedef struct {
@@ -26,9 +26,7 @@ typedef struct {
   uint64_t tokenizer_xxh3;     /* of its file and those beside it */
   lrp_task *tasks;             /* owned, n_tasks */
   int n_tasks;
-  const lrp_task_group *
-      *groups; /* owned, n_groups: those that the job names, and their subgroups */
-  int n_groups;
+  lrp_task_set set;   /* what the job names: tasks with their shots, groups, suites */
   int64_t max_length; /* T; 0: each task's own, of an encoder whose job does not set it */
   int64_t truncated;  /* requests that were longer than T */
 } lrp_study;

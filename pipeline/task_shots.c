@@ -35,10 +35,10 @@ static lrp_status open_split(lrp_task *task, const char *split, const lrp_task_s
 }
 
 static lrp_status fail_absent(const lrp_task *task, const lrp_task_source *source) {
+  lrp_failure_clear();
   char *file = file_of_split(task->data->file, task->shots.split);
   char *path = file ? lrp_path_join(source->dir, file) : NULL;
   lrp_status st = LRP_ERR_MEM;
-  lrp_failure_clear();
   if (path) {
     st = lrp_fail(LRP_ERR_ABSENT,
                   "evaluate.data: task %s with %" PRId64 " shots of the split %s expects %s",

@@ -2,6 +2,8 @@
 
 #include <utf8proc.h>
 
+#include "io/tokenizer/unicode_age.h"
+
 bool lrp_is_space(int32_t c) {
   return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
@@ -10,7 +12,8 @@ bool lrp_is_space(int32_t c) {
 
 bool lrp_is_mark(int32_t c) {
   const utf8proc_category_t category = utf8proc_category(c);
-  return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+  return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME &&
+         !lrp_is_newer_mark(c);
 }
 
 bool lrp_is_number(int32_t c) {
@@ -46,7 +49,8 @@ bool lrp_is_punctuation(int32_t c) {
            (c >= 123 && c <= 126);
   }
   const utf8proc_category_t category = utf8proc_category(c);
-  return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+  return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO &&
+         !lrp_is_newer_punctuation(c);
 }
 
 int32_t lrp_character_at(const char *text, size_t length, size_t at, size_t *used) {

@@ -5,6 +5,7 @@
 #include <utf8proc.h>
 
 #include "io/tokenizer/characters.h"
+#include "io/tokenizer/unicode_age.h"
 
 enum {
   decomposed_max = 32,  /* U+FDFA has 18 */
@@ -18,7 +19,8 @@ typedef struct {
 } stretch;
 
 static int combining_class(utf8proc_int32_t c) {
-  return (int)utf8proc_get_property(c)->combining_class;
+  const int class = (int)utf8proc_get_property(c)->combining_class;
+  return class > 0 && lrp_is_newer_mark(c) ? 0 : class;
 }
 
 static lrp_status reserve(stretch *s, size_t n) {
@@ -39,8 +41,10 @@ static lrp_status decompose(stretch *s, utf8proc_int32_t c, int options) {
   utf8proc_ssize_t n;
 
   if (st != LRP_OK) return st;
-  n = utf8proc_decompose_char(c, s->codes + s->count, decomposed_max, (utf8proc_option_t)options,
-                              NULL);
+  n = lrp_is_newer_decomposition(c)
+          ? 0
+          : utf8proc_decompose_char(c, s->codes + s->count, decomposed_max,
+                                    (utf8proc_option_t)options, NULL);
   if (n < 1 || n > decomposed_max) {
     s->codes[s->count] = c;
     n = 1;

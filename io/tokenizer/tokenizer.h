@@ -1,20 +1,32 @@
 /** @file io/tokenizer/tokenizer.h
  *  Text to token ids and back, as the model's own tokenizer does it.
  *
- *  Two files are read: tokenizer.json, where it is there, else tokenizer.model.
+ *  Read is tokenizer.json, where it is there, else tokenizer.model, else vocab.json with
+ * merges.txt.
  *
- *  tokenizer.json (Hugging Face) is followed as its library follows it, for BPE over code points:
+ *  tokenizer.json (Hugging Face) is followed as its library follows it, for BPE over characters or
+ *  over bytes:
  *  - added_tokens with normalized, lstrip, rstrip and single_word; their ids are those of the file.
- *  - normalizer: Prepend, Replace of a String, Sequence. pre_tokenizer: Metaspace with U+2581,
- *    prepend_scheme or add_prefix_space, and split.
+ *  - normalizer: NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, Replace, ByteLevel,
+ *    Sequence.
+ *  - pre_tokenizer: ByteLevel, Split (all behaviors, inverted or not), Digits, Punctuation,
+ *    Whitespace, WhitespaceSplit, BertPreTokenizer, CharDelimiterSplit, Metaspace with U+2581,
+ *    Sequence. Patterns, String or Regex, are those of the file; the engine is Oniguruma, as there.
  *  - model BPE: vocab with ids up to 2^20 - 1, which may have holes; merges in either form;
- *    byte_fallback, fuse_unk, unk_token, ignore_merges.
- *  - post_processor TemplateProcessing: what is added in front and behind. It decides where it is
- *    there, also against add_bos_token and add_eos_token of tokenizer_config.json (a warning names
- *    the contradiction); where it is null, true ones of these are followed.
- *  - decoder: whether the first space is removed. truncation and padding are not followed, nor are
- *    the added tokens of tokenizer_config.json.
- *  - Everything else that could change ids is refused with its name; so is byte-level BPE.
+ *    byte_fallback, fuse_unk, unk_token, ignore_merges, continuing_subword_prefix,
+ *    end_of_word_suffix.
+ *  - post_processor: what TemplateProcessing, RobertaProcessing or BertProcessing puts in front and
+ *    behind; ByteLevel puts nothing. It decides where it is there, also against add_bos_token and
+ *    add_eos_token of tokenizer_config.json (a warning names the contradiction); where it is null,
+ *    true ones of these are followed.
+ *  - decoder: ByteLevel, ByteFallback, Fuse, Strip, Replace, Metaspace, BPEDecoder, Sequence.
+ *    truncation and padding are not followed, nor are the added tokens of tokenizer_config.json.
+ *  - Everything else that could change ids or texts is refused with its name.
+ *
+ *  vocab.json and merges.txt are followed as transformers does: byte-level BPE with GPT-2's pattern
+ *  and add_prefix_space of tokenizer_config.json; for tokenizer_class Qwen2Tokenizer NFC and
+ * Qwen2's pattern. Special tokens are those that tokenizer_config.json and special_tokens_map.json
+ * name; added_tokens_decoder and added_tokens.json give ids of further ones.
  *
  *  tokenizer.model is followed as Hugging Face's fast Llama tokenizer follows it:
  *  - Added tokens (pieces of the types CONTROL, UNKNOWN, USER_DEFINED, as "<s>") are found in the
@@ -54,7 +66,8 @@ void lrp_tokens_free(lrp_tokens *t);
  *  add_eos_token (by default false) of tokenizer_config.json are followed. Those of tokenizer.json
  *  are called bos_token and eos_token in tokenizer_config.json or special_tokens_map.json; else
  *  they are the first token that the post-processor puts in front and the last one behind; else the
- *  special tokens <s> and </s>; else bos_token_id and eos_token_id of config.json.
+ *  special tokens <s> and </s>; else bos_token_id and eos_token_id of config.json. Without a
+ *  tokenizer.json both are <|endoftext|> (Qwen2: only EOS) where nothing names them.
  *  @return LRP_OK; LRP_ERR_ABSENT (no tokenizer in dir: the message names the expected files);
  *          LRP_ERR_DATA (damaged, hostile, or of a kind that is not read: named); LRP_ERR_PERM;
  *          LRP_ERR_IO; LRP_ERR_MEM */
@@ -65,17 +78,20 @@ void lrp_tokenizer_close(lrp_tokenizer **tok);
  *  threads may use one tokenizer.
  *  special: add what the tokenizer adds by default (Llama: BOS in front). A text that starts with
  *  the text of BOS gets none. An empty text has no ids of its own. Bytes that are not UTF-8 are
- *  encoded as byte tokens. Upon failure out has the ids that it had.
- *  @return LRP_OK; LRP_ERR_MEM; LRP_ERR_DATA for a text of 2 GiB or more (a space counts 3 bytes)
+ *  encoded as byte tokens, and no pattern matches them. Upon failure out has the ids that it had.
+ *  @return LRP_OK; LRP_ERR_MEM; LRP_ERR_DATA for a text of 2 GiB or more (as it is after every
+ *          step; a space may count 3 bytes), or one that a pattern gives up on
  */
 lrp_status lrp_tokenizer_encode(const lrp_tokenizer *tok, const char *text, size_t length,
                                 bool special, lrp_tokens *out);
 
-/** Text of ids, special tokens and numbers that are no ids skipped; freed by the
- *  caller. Local. Byte tokens in a row are joined; if they are not UTF-8, each becomes U+FFFD, as
- *  does <0x00>, which would end the string. The first space is removed (tokenizer.json: if its
- *  decoder is null, or has Strip or a Metaspace that prepends).
- *  @return LRP_OK, LRP_ERR_MEM */
+/** Text of ids, special tokens and numbers that are no ids skipped; freed by the caller. Local.
+ *  As tokenizer.json's decoder says; without one, a space between tokens. tokenizer.model: the
+ * first space is removed, and byte tokens in a row that are not UTF-8 become U+FFFD each.
+ * Byte-level: what is not UTF-8 becomes U+FFFD, a character that is cut off one of them. A NUL,
+ * which would end the string, is U+FFFD, too. clean_up_tokenization_spaces of tokenizer_config.json
+ * (by default false) is followed: " ." becomes ".", and so on.
+ *  @return LRP_OK; LRP_ERR_MEM; LRP_ERR_DATA for a text of 2 GiB or more */
 lrp_status lrp_tokenizer_decode(const lrp_tokenizer *tok, const int32_t *ids, int64_t count,
                                 char **text);
 
@@ -90,7 +106,8 @@ const char *lrp_tokenizer_eos_text(const lrp_tokenizer *tok);
 /** Number of ids: the largest one plus 1. Local. */
 int64_t lrp_tokenizer_size(const lrp_tokenizer *tok);
 
-/** Name of the file that was read, for provenance: "tokenizer.json". Local. */
+/** Name of the file that was read, for provenance: "tokenizer.json"; "vocab.json" goes with
+ *  merges.txt. Local. */
 const char *lrp_tokenizer_file(const lrp_tokenizer *tok);
 
 #endif

@@ -1,5 +1,5 @@
 /** @file io/tokenizer/tokenizer_json.h
- *  The rules in a tokenizer.json of the SentencePiece kind, read as untrusted input. */
+ *  The rules in a tokenizer.json with the model BPE, read as untrusted input. */
 #ifndef LRP_IO_TOKENIZER_TOKENIZER_JSON_H
 #define LRP_IO_TOKENIZER_TOKENIZER_JSON_H
 

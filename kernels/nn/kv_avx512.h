@@ -204,6 +204,13 @@ LRP_KV_INLINE LRP_KV_TARGET __m512 lrp_kv_exp2(__m512 t, bool coarse) {
   return _mm512_scalef_ps(p, n);
 }
 
+/** Those of 16 probabilities that mask names; zero the others. */
+LRP_KV_INLINE LRP_KV_TARGET __m512 lrp_kv_weigh_lanes(const float *scores, __mmask16 mask,
+                                                      __m512 factor, __m512 most, bool coarse) {
+  const __m512 x = _mm512_maskz_loadu_ps(mask, scores);
+  return _mm512_maskz_mov_ps(mask, lrp_kv_exp2(_mm512_fmsub_ps(x, factor, most), coarse));
+}
+
 /** weigh of kernels/nn/kv_parts.h. Sums are float over 256 positions, then double. */
 LRP_KV_INLINE LRP_KV_TARGET double lrp_kv_weigh(const float *scores, int64_t n, float scale,
                                                 void *to, bool coarse, lrp_kv_put *put) {
@@ -214,12 +221,17 @@ LRP_KV_INLINE LRP_KV_TARGET double lrp_kv_weigh(const float *scores, int64_t n, 
   for (int64_t i = 0; i < n;) {
     const int64_t chunk = LRP_KV_CHUNK * LRP_KV_LANES, end = n - i < chunk ? n : i + chunk;
     __m512 part = _mm512_setzero_ps();
-    for (; i < end; i += LRP_KV_LANES) {
+    for (; i + LRP_KV_LANES <= end; i += LRP_KV_LANES) {
+      const __m512 p = lrp_kv_weigh_lanes(scores + i, 0xffff, factor, most, coarse);
+      part = _mm512_add_ps(part, p);
+      put(to, i, 0xffff, p);
+    }
+    if (i < end) {
       const __mmask16 mask = lrp_kv_mask(end - i);
-      const __m512 x = _mm512_maskz_loadu_ps(mask, scores + i);
-      const __m512 p = lrp_kv_exp2(_mm512_fmsub_ps(x, factor, most), coarse);
-      part = _mm512_mask_add_ps(part, mask, part, p);
+      const __m512 p = lrp_kv_weigh_lanes(scores + i, mask, factor, most, coarse);
+      part = _mm512_add_ps(part, p);
       put(to, i, mask, p);
+      i = end;
     }
     const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(part), 1));
     sum = _mm512_add_pd(sum, _mm512_cvtps_pd(_mm512_castps512_ps256(part)));

@@ -6,9 +6,9 @@
 #include "kernels/nn/ops.h"
 
 enum {
-  logits_bytes = 64 << 20,  /* of one panel of the head */
-  logits_rows = 1024,       /* most rows of a panel, for small vocabularies */
-  parallel_logits = 1 << 14 /* below, threads cost more than they save */
+  logits_bytes = 64 << 20,    /* of one panel of the head */
+  logits_rows = 1024,         /* most rows of a panel, for small vocabularies */
+  parallel_elements = 1 << 14 /* below, threads cost more than they save */
 };
 
 lrp_status lrp_llama_plan(lrp_llama_workspace *ws, const lrp_branch *branches, int64_t n_branches) {
@@ -19,12 +19,14 @@ lrp_status lrp_llama_embed(const lrp_llama *model, const lrp_batch *batch, float
   const int64_t n = model->config.hidden_size;
   const lrp_matrix *table = &model->embed_tokens;
   for (int64_t i = 0; i < batch->n_tokens; i++) {
-    const int32_t token = batch->tokens[i];
-    if (token < 0 || token >= model->config.vocab_size) {
-      return lrp_fail(LRP_ERR_BUG, "token %d of a vocabulary of %lld", token,
-                      (long long)model->config.vocab_size);
-    }
-    lrp_to_f32(x + i * n, lrp_matrix_row(table, token), table->dtype, (size_t)n);
+    if (batch->tokens[i] >= 0 && batch->tokens[i] < model->config.vocab_size) continue;
+    return lrp_fail(LRP_ERR_BUG, "token %d of a vocabulary of %lld", batch->tokens[i],
+                    (long long)model->config.vocab_size);
+  }
+#pragma omp parallel for if (batch->n_tokens * n > parallel_elements)
+  for (int64_t i = 0; i < batch->n_tokens; i++) {
+    const void *row = lrp_matrix_row(table, batch->tokens[i]);
+    lrp_to_f32(x + i * n, row, table->dtype, (size_t)n);
   }
   return LRP_OK;
 }
@@ -112,7 +114,7 @@ static lrp_status sort_targets(lrp_llama_workspace *ws, int64_t n_rows, lrp_targ
 static lrp_status read_probabilities(const float *logits, int64_t from, int64_t t, int64_t vocab,
                                      void *context) {
   const row_targets *by_row = context;
-#pragma omp parallel for schedule(dynamic) if (t * vocab > parallel_logits)
+#pragma omp parallel for schedule(dynamic) if (t * vocab > parallel_elements)
   for (int64_t i = 0; i < t; i++) {
     const float *row = logits + i * vocab;
     const int64_t end = by_row->first[from + i + 1];
@@ -142,7 +144,7 @@ static lrp_status read_largest(const float *logits, int64_t from, int64_t t, int
                                void *context) {
   int32_t *tokens = (int32_t *)context + from;
   bool finite = true;
-#pragma omp parallel for reduction(&& : finite) if (t * vocab > parallel_logits)
+#pragma omp parallel for reduction(&& : finite) if (t * vocab > parallel_elements)
   for (int64_t i = 0; i < t; i++) {
     tokens[i] = (int32_t)lrp_argmax(logits + i * vocab, vocab);
     finite = finite && tokens[i] >= 0;

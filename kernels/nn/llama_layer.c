@@ -62,6 +62,8 @@ static lrp_status attend(const pass *p, int64_t from, int64_t t, void *mixed) {
   float *q = ws->wide.data;
   float *k = q + t * l[LRP_Q_PROJ].n_out;
   float *v = k + t * l[LRP_K_PROJ].n_out;
+  assert(l[LRP_Q_PROJ].n_out == (int64_t)c->num_attention_heads * c->head_dim);
+  assert(l[LRP_K_PROJ].n_out == (int64_t)c->num_key_value_heads * c->head_dim);
   lrp_llama_norm(ws, &p->layer->input_norm, p->x + from * c->hidden_size, t);
   lrp_status st = apply(p, LRP_Q_PROJ, ws->h.data, t, q, false);
   if (st == LRP_OK) st = apply(p, LRP_K_PROJ, ws->h.data, t, k, false);

@@ -1,12 +1,18 @@
 #include "kernels/nn/llama_workspace.h"
 
 #include <assert.h>
+#include <omp.h>
 #include <stdlib.h>
 
 #include "kernels/nn/ops.h"
 #include "kernels/nn/rope.h"
 
-enum { step = 16 }; /* panels have a multiple of so many rows: fewer shapes to generate code for */
+enum {
+  panel_least = 512, /* products of fewer rows are slower, those of more are not faster */
+  panel_most = 4096,
+  thread_rows = 128, /* so that many threads have enough to do */
+  step = 16          /* panels have a multiple of so many rows: fewer shapes to generate code for */
+};
 
 static const char what[] = "activations; use fewer process ranks per host";
 
@@ -75,7 +81,9 @@ static lrp_status grow_rope(lrp_llama_workspace *ws, const lrp_batch *batch) {
 
 /* Rows of each of the least number of panels. */
 static int64_t panel_rows(int64_t n_tokens) {
-  const int64_t panels = (n_tokens + lrp_llama_panel - 1) / lrp_llama_panel;
+  const int64_t wanted = largest(panel_least, (int64_t)omp_get_max_threads() * thread_rows);
+  const int64_t most = wanted < panel_most ? wanted : panel_most;
+  const int64_t panels = (n_tokens + most - 1) / most;
   if (panels <= 1) return n_tokens;
   const int64_t rows = (n_tokens + panels - 1) / panels;
   return (rows + step - 1) / step * step;

@@ -6,10 +6,6 @@
 
 #include "kernels/nn/llama.h"
 
-/** A layer works on panels of rows, one after the other: memory is that of a panel, however many
- *  rows a batch has, and what one step writes the next one reads from a cache. */
-enum { lrp_llama_panel = 512 };
-
 /** All matrices are row-major and dense. Buffers hold nothing between calls, but for the keys and
  *  values, rotary tables, and the head. */
 struct lrp_llama_workspace {
@@ -34,6 +30,8 @@ struct lrp_llama_workspace {
 };
 
 /** Make room for a batch's panels, runs and positions. Local.
+ *  A layer works on panels of rows, one after the other: memory is that of a panel, however many
+ *  rows a batch has, and what one step writes the next one reads from a cache.
  *  @param[out] panel  rows of every panel but the last, which has no more
  *  @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_llama_workspace_begin(lrp_llama_workspace *ws, const lrp_batch *batch,

@@ -1,4 +1,4 @@
-"""Lines of bench_decompose and whole_model.py to the tables of docs/performance.md:
+"""Lines of the benchmarks to the tables of docs/performance.md:
 python3 tests/bench/table.py build/bench.jsonl"""
 
 import json
@@ -63,19 +63,51 @@ def model(line):
             line["goal"], verdict(line)]
 
 
+def rate(line):
+    """A forward pass: tokens/s of lrpipe, and of its peers with the ratio."""
+    peers = ", ".join(f"{name} {number(p['tokens_per_s'])} ({number(p['ratio'])})"
+                      for name, p in line["peers"].items()) or "-"
+    dense = number(line["of_dense"])
+    share = "-" if line["share"] is None else f"{line['share']:.0%}"
+    return [line["case"], number(line["tokens_per_s"]), share, number(line["peak_gflops"]), dense,
+            peers, line["goal"] or "", verdict(line)]
+
+
+def evaluation(line):
+    """A whole evaluation."""
+    what = f"{line['questions']} questions"
+    if "products_ratio" in line:
+        what += (f", {number(line['alone_seconds'])} s without sharing; ratio of times "
+                 f"{number(line['seconds_ratio'])}, of products {number(line['products_ratio'])}")
+    return [line["case"], number(line["seconds"]), what, line["goal"], verdict(line)]
+
+
+def kind(line):
+    if "share" in line:
+        return "pass"
+    if "questions" in line:
+        return "evaluation"
+    name = line["case"].partition("-")[0]
+    return name if name in ("grid", "model") else "contest"
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         lines = [json.loads(text) for text in f if text.strip()]
-    of = {"grid": [], "model": [], "": []}
+    of = {}
     for line in lines:
-        kind = line["case"].partition("-")[0]
-        of[kind if kind in of else ""].append(line)
-    table(["case", "method", "seconds", "certificate", "excess", "orthogonality", *COLUMNS, "goal",
-           "reached"], [contest(line) for line in of[""]])
-    table(["case", "process ranks", "seconds", "excess", "orthogonality", "peer", "goal",
-           "reached"], [grid(line) for line in of["grid"]])
-    table(["case", "matrices", "process ranks", "seconds", "what", "goal", "reached"],
-          [model(line) for line in of["model"]])
+        of.setdefault(kind(line), []).append(line)
+    for name, head, cells in (
+            ("contest", ["case", "method", "seconds", "certificate", "excess", "orthogonality",
+                         *COLUMNS, "goal", "reached"], contest),
+            ("grid", ["case", "process ranks", "seconds", "excess", "orthogonality", "peer", "goal",
+                      "reached"], grid),
+            ("model", ["case", "matrices", "process ranks", "seconds", "what", "goal", "reached"],
+             model),
+            ("pass", ["case", "tokens/s", "of the peak", "peak, GFLOP/s", "of dense",
+                      "peers, tokens/s (ratio)", "goal", "reached"], rate),
+            ("evaluation", ["case", "seconds", "what", "goal", "reached"], evaluation)):
+        table(head, [cells(line) for line in of.get(name, [])])
 
 
 if __name__ == "__main__":

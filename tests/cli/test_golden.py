@@ -20,8 +20,12 @@ CONFIGURATIONS = [
 ]
 
 
-def golden_file(task, configuration):
-    return lrp.read_json(GOLDEN, f"stories260K.{task}.0shot.{configuration}.json")
+SHOTS = {"arc_easy": 2, "winogrande": 2, "mmlu_abstract_algebra": 5, "mmlu_high_school_biology": 5,
+         "mmlu_professional_law": 5}
+
+
+def golden_file(task, configuration, shots=0):
+    return lrp.read_json(GOLDEN, f"stories260K.{task}.{shots}shot.{configuration}.json")
 
 
 def run_job(folder, method, tasks, limit):
@@ -32,13 +36,13 @@ def run_job(folder, method, tasks, limit):
     return out, lrp.run([lrp.write_job(os.path.join(folder, "job.yaml"), job)], 2, timeout=800)
 
 
-def compare(case, out, task, configuration, limit):
+def compare(case, out, task, configuration, limit, shots=0):
     """All log-likelihoods of a task: how many are within 1e-5, and how many there are.
 
     2e-4, but a window of 511 tokens scores down to -5000, where single precision itself is coarser:
     1.5e-7 of the value, little more than its last bit."""
     close, n = 0, 0
-    golden = golden_file(task, configuration)["samples"][:limit]
+    golden = golden_file(task, configuration, shots)["samples"][:limit]
     samples = lrp.samples(out, configuration, task)
     case.assertEqual(len(samples), len(golden))
     for mine, theirs in zip(samples, golden):
@@ -55,12 +59,13 @@ def compare(case, out, task, configuration, limit):
 @unittest.skipUnless(os.path.isdir(GOLDEN), "needs the golden results, which are not part of a clone")
 class Golden(unittest.TestCase):
     method = "tucker"
-    tasks = TASKS
+    tasks = {task: 0 for task in TASKS}
 
     @classmethod
     def setUpClass(cls):
         cls.folder = lrp.tempfile.mkdtemp(prefix="lrpipe-golden-")
-        cls.out, cls.result = run_job(cls.folder, cls.method, cls.tasks, 40)
+        tasks = [{"name": t, "num_fewshot": k} if k else t for t, k in cls.tasks.items()]
+        cls.out, cls.result = run_job(cls.folder, cls.method, tasks, 40)
 
     @classmethod
     def tearDownClass(cls):
@@ -72,8 +77,8 @@ class Golden(unittest.TestCase):
     def test_loglikelihoods(self):
         close, n = 0, 0
         for c in CONFIGURATIONS:
-            for task in self.tasks:
-                a, b = compare(self, self.out, task, c["name"], 40)
+            for task, shots in self.tasks.items():
+                a, b = compare(self, self.out, task, c["name"], 40, shots)
                 close, n = close + a, n + b
         print(f"{close} of {n} within 1e-5")
         self.assertGreater(n, 1000)
@@ -82,8 +87,8 @@ class Golden(unittest.TestCase):
     def test_metrics(self):
         for c in CONFIGURATIONS:
             results = lrp.read_json(self.out, c["name"], "results.json")["results"]
-            for task in self.tasks:
-                for name, value in golden_file(task, c["name"])["metrics"].items():
+            for task, shots in self.tasks.items():
+                for name, value in golden_file(task, c["name"], shots)["metrics"].items():
                     exact = name.startswith("acc") and task != "truthfulqa_mc2"
                     self.assertTrue(
                         math.isclose(results[task][name + ",none"], value,
@@ -129,7 +134,15 @@ class Golden(unittest.TestCase):
 
 class GoldenSvd(Golden):
     method = "svd"
-    tasks = FAST
+    tasks = {task: 0 for task in FAST}
+
+
+class GoldenShots(Golden):
+    tasks = SHOTS
+
+    def test_shots(self):
+        shots = lrp.read_json(self.out, "dense", "results.json")["n-shot"]
+        self.assertEqual(shots, SHOTS)
 
 
 @unittest.skipUnless(os.path.isdir(GOLDEN), "needs the golden results, which are not part of a clone")

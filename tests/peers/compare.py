@@ -1,6 +1,7 @@
 """Samples and results of lm-evaluation-harness and of lrpipe, side by side."""
 
 import math
+import os
 
 import program
 
@@ -19,7 +20,7 @@ def new_row():
 
 
 def note(row, text):
-    if len(row["notes"]) < 5:
+    if len(row["notes"]) < 2:
         row["notes"].append(text)
 
 
@@ -27,6 +28,12 @@ def differs(a, b, tolerance):
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return not math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
     return a != b
+
+
+def where_they_part(a, b):
+    common = os.path.commonprefix([a, b])
+    start = max(len(common) - 20, 0)
+    return f"..{a[start:len(common) + 60]!r} and ..{b[start:len(common) + 60]!r}"
 
 
 def compare_answers(row, theirs, ours, where):
@@ -49,7 +56,7 @@ def compare_sample(row, theirs, ours, where):
     row["requests"] += len(asked)
     row["prompts"] += asked != mine
     if asked != mine:
-        note(row, f"{where}: asked {str(asked)[-300:]} and {str(mine)[-300:]}")
+        note(row, f"{where}: asked {where_they_part(str(asked), str(mine))}")
         return
     row["hashes"] += any(theirs[k] != ours[k] for k in ("doc_hash", "prompt_hash", "target_hash"))
     compare_answers(row, program.answers(theirs), program.answers(ours), where)

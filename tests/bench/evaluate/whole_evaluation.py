@@ -22,6 +22,14 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHARED = os.path.normpath(os.path.join(HERE, "../../../../shared/data"))
 LAYERS = 32
+SHAPES = {
+    "mmlu": ("--hidden", 768, "--layers", 12, "--heads", 12, "--intermediate", 2048,
+             "--max-position", 4096),
+    "sweep": ("--hidden", 512, "--layers", LAYERS, "--heads", 8, "--intermediate", 1376,
+              "--max-position", 512),
+}
+SMALL = ("--hidden", 16, "--layers", LAYERS, "--heads", 2, "--intermediate", 24, "--max-position",
+         1024)
 MMLU = {"products": 10.0, "seconds": 6.0}  # at least: without sharing over with it
 SWEEP_MAX = 0.6  # at most: together over one after the other
 ARC_SECONDS_MAX = 20.0
@@ -47,14 +55,16 @@ class Bench:
     def data(self, *names):
         return os.path.join(self.options.data, *names)
 
-    def make(self, name, *shape):
-        """A model of random weights in bfloat16; config.json is written last."""
-        path = os.path.join(self.folder, name)
+    def make(self, case):
+        """The case's model, random weights in bfloat16; config.json is written last."""
+        shape = SMALL if self.options.small else SHAPES[case]
+        path = os.path.join(self.folder, case + ("-small" if self.options.small else ""))
         if not os.path.exists(os.path.join(path, "config.json")):
             say(f"making {path}")
             shutil.rmtree(path, ignore_errors=True)
-            subprocess.run([self.synth_model, path, "--dtype", "bfloat16", *map(str, shape)],
-                           check=True, stdout=sys.stderr)
+            subprocess.run([self.synth_model, path, "--dtype", "bfloat16", "--tokenizer",
+                            self.data("tokenizers", "llama2"), "--vocab", str(self.options.vocab),
+                            *map(str, shape)], check=True, stdout=sys.stderr)
         return path
 
     def write_job(self, name, model, configurations, evaluate):
@@ -69,8 +79,8 @@ class Bench:
     def run(self, job, *args, ranks=None):
         """Seconds of a command."""
         ranks = ranks or self.options.ranks
-        command = [self.options.mpirun, "-np", str(ranks), "--bind-to", "none", self.lrpipe,
-                   "--quiet", job, *args]
+        command = [self.options.mpirun, "--oversubscribe", "--bind-to", "none", "-np", str(ranks),
+                   self.lrpipe, "--quiet", job, *args]
         start = time.monotonic()
         subprocess.run(command, env=self.env, check=True, stdout=sys.stderr)
         return time.monotonic() - start
@@ -91,14 +101,12 @@ class Bench:
 def mmlu(bench):
     """One subject with five shots; the longest prompts of MMLU need a longer window."""
     o = bench.options
-    tokenizer = bench.data("tokenizers", "llama2")
-    model = bench.make("110m", "--hidden", 768, "--layers", 12, "--heads", 12, "--intermediate",
-                       2048, "--vocab", 32000, "--max-position", 4096, "--tokenizer", tokenizer)
+    model = bench.make("mmlu")
     evaluate = {"data": bench.data("bench"), "tasks": ["mmlu_" + o.subject], "num_fewshot": 5,
                 "limit": o.questions}
     dense = [{"name": "dense"}]
-    seconds, products = bench.timed("mmlu", model, dense, evaluate)
-    alone, each = bench.timed("mmlu-alone", model, dense, evaluate, "--no-prefix-sharing")
+    seconds, products = bench.timed("out-mmlu", model, dense, evaluate)
+    alone, each = bench.timed("out-mmlu-alone", model, dense, evaluate, "--no-prefix-sharing")
     saved = each["computed"] / products["computed"]
     return {"case": "mmlu", "subject": o.subject, "questions": o.questions,
             "seconds": seconds, "alone_seconds": alone, "seconds_ratio": alone / seconds,
@@ -110,15 +118,13 @@ def mmlu(bench):
 
 def sweep(bench):
     o = bench.options
-    model = bench.make("sweep", "--hidden", 512, "--layers", LAYERS, "--heads", 8, "--intermediate",
-                       1376, "--vocab", 32000, "--max-position", 512, "--tokenizer",
-                       bench.data("tokenizers", "llama2"))
+    model = bench.make("sweep")
     every = [{"name": f"layer{i}", "layers": [i], "tensors": "all", "rank": 1}
              for i in range(LAYERS)]
     evaluate = {"data": bench.data("bench"), "tasks": ["arc_easy"], "limit": o.questions}
-    seconds, products = bench.timed("sweep-together", model, every, evaluate)
+    seconds, products = bench.timed("out-sweep", model, every, evaluate)
     step = LAYERS // o.separate
-    runs = [bench.timed(f"sweep-{i}", model, [every[i]], evaluate)
+    runs = [bench.timed(f"out-sweep-{i}", model, [every[i]], evaluate)
             for i in range(step // 2, LAYERS, step)]
     alone = LAYERS * statistics.mean(s for s, _ in runs)
     each = LAYERS * statistics.mean(p["computed"] for _, p in runs)
@@ -131,7 +137,7 @@ def sweep(bench):
 
 
 def arc(bench):
-    job, output = bench.write_job("arc", bench.data("models", "stories260K"), [{"name": "dense"}],
+    job, output = bench.write_job("out-arc", bench.data("models", "stories260K"), [{"name": "dense"}],
                                   {"data": bench.data("bench"), "tasks": ["arc_easy"]})
     seconds = bench.run(job, ranks=2)
     with open(os.path.join(output, "dense", "results.json"), encoding="utf-8") as f:
@@ -158,6 +164,8 @@ def parse():
     p.add_argument("--questions", type=int, default=40, help="of mmlu and sweep [%(default)s]")
     p.add_argument("--separate", type=int, default=4, choices=(1, 2, 4, 8, 16, 32),
                    help="separate runs of sweep, whose mean stands for all [%(default)s]")
+    p.add_argument("--small", action="store_true", help="smaller models than any, for tests")
+    p.add_argument("--vocab", type=int, default=32000, help="of the tokenizer [%(default)s]")
     p.add_argument("--ranks", type=int, default=1, help="process ranks of mmlu and sweep [1]")
     p.add_argument("--mpirun", default="mpirun")
     return p.parse_args()

@@ -86,15 +86,14 @@ static lrp_tokens parse_ids(const char *line) {
 }
 
 /* The text between two separators has no newline of its own at its end. */
-static void test_llama2_vectors(void **state) {
+static void check_vectors(const char *dir, const char *inputs, const char *outputs) {
   static const char separator[] = "\n__ggml_vocab_test__\n";
-  lrp_tokenizer *tok = open_shared("data/tokenizers/llama2");
-  char *texts = read_shared("data/tokenizers/llama2/vectors.inp");
-  char *lines = read_shared("data/tokenizers/llama2/vectors.out");
+  lrp_tokenizer *tok = open_shared(dir);
+  char *texts = read_shared(inputs);
+  char *lines = read_shared(outputs);
   const char *text = texts;
   const char *line = lines;
   int done = 0;
-  (void)state;
 
   for (;;) {
     const char *end = strstr(text, separator);
@@ -115,6 +114,18 @@ static void test_llama2_vectors(void **state) {
   free(lines);
   free(texts);
   lrp_tokenizer_close(&tok);
+}
+
+static void test_llama2_vectors(void **state) {
+  (void)state;
+  check_vectors("data/tokenizers/llama2", "data/tokenizers/llama2/vectors.inp",
+                "data/tokenizers/llama2/vectors.out");
+}
+
+static void test_gpt2_vectors(void **state) {
+  (void)state;
+  check_vectors("data/tokenizers/gpt2", "data/tokenizers/gpt2/vectors.inp",
+                "data/tokenizers/gpt2/vectors.out");
 }
 
 static void test_llama2_pairs(void **state) {
@@ -336,7 +347,7 @@ int main(void) {
       cmocka_unit_test(test_llama2_vectors), cmocka_unit_test(test_llama2_pairs),
       cmocka_unit_test(test_llama2_decode),  cmocka_unit_test(test_stories_golden),
       cmocka_unit_test(test_stories_arc),    cmocka_unit_test(test_stories_wikitext),
-      cmocka_unit_test(test_long_text),
+      cmocka_unit_test(test_long_text),      cmocka_unit_test(test_gpt2_vectors),
   };
   const char *shared = getenv("LRP_SHARED");
   char *data = shared ? lrp_path_join(shared, "data") : NULL;

@@ -51,6 +51,9 @@ static void test_defaults(void **state) {
   assert_int_equal(job.evaluate.limit, -1);
   assert_int_equal(job.evaluate.max_length, -1);
   assert_int_equal(job.evaluate.dtype, LRP_EVAL_AUTO);
+  assert_true(job.evaluate.log_samples);
+  assert_true(job.evaluate.prefix_sharing);
+  assert_int_equal(job.evaluate.memory, 0);
   assert_false(job.measure.given);
   assert_int_equal(job.measure.batch_size, 64);
   assert_int_equal(job.measure.repeats, 5);
@@ -122,6 +125,64 @@ static void assert_round_trip(const char *text) {
   lrp_job_free(&job);
   free(first);
   free(second);
+}
+
+/* Tasks with and without shots, from a file and from --set, which replaces them all. */
+static void test_tasks(void **state) {
+  static const char text[] =
+      "model: m\noutput: o\nconfigurations: [{name: dense}]\nevaluate:\n  data: d\n"
+      "  tasks: [arc_easy, {name: arc_challenge, num_fewshot: 25}, {num_fewshot: 0, name: mmlu}]\n"
+      "  log_samples: false\n  prefix_sharing: False\n  memory: 1.5 GiB\n";
+  char *set[] = {"evaluate.tasks={name: piqa, num_fewshot: 3}", "evaluate.memory=2kB"};
+  const lrp_overrides overrides = {.set = set, .n_set = 2};
+  lrp_job job;
+  char *written;
+  (void)state;
+  assert_ok(text, &job);
+  assert_int_equal(job.evaluate.n_tasks, 3);
+  assert_string_equal(job.evaluate.tasks[1], "arc_challenge");
+  assert_int_equal(job.evaluate.task_shots[0], -1);
+  assert_int_equal(job.evaluate.task_shots[1], 25);
+  assert_int_equal(job.evaluate.task_shots[2], 0);
+  assert_false(job.evaluate.log_samples);
+  assert_false(job.evaluate.prefix_sharing);
+  assert_int_equal(job.evaluate.memory, (int64_t)3 << 29);
+  assert_int_equal(lrp_job_write(&job, &written), LRP_OK);
+  assert_non_null(strstr(written,
+                         "  tasks: [\"arc_easy\", {name: \"arc_challenge\", num_fewshot: 25}, "
+                         "{name: \"mmlu\", num_fewshot: 0}]\n"));
+  assert_non_null(strstr(written, "  memory: 1536MiB\n"));
+  free(written);
+  lrp_job_free(&job);
+  assert_round_trip(text);
+
+  assert_int_equal(lrp_job_parse("x.yaml", text, strlen(text), &overrides, &job), LRP_OK);
+  assert_int_equal(job.evaluate.n_tasks, 1);
+  assert_string_equal(job.evaluate.tasks[0], "piqa");
+  assert_int_equal(job.evaluate.task_shots[0], 3);
+  assert_int_equal(job.evaluate.memory, 2000);
+  lrp_job_free(&job);
+}
+
+/* Sizes are written in the largest unit that loses nothing. */
+static void test_sizes(void **state) {
+  static const char *const sizes[][2] = {
+      {"24GiB", "24GiB"}, {"2048MiB", "2GiB"}, {"1TB", "1TB"},   {"1000MB", "1GB"},
+      {"7B", "7B"},       {"0.5KiB", "512B"},  {"auto", "auto"}, {"16TiB", "16TiB"}};
+  (void)state;
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    char text[128], expected[64], *written;
+    lrp_job job;
+    snprintf(text, sizeof text,
+             "model: m\noutput: o\nconfigurations: [{name: dense}]\nevaluate: {memory: %s}\n",
+             sizes[i][0]);
+    snprintf(expected, sizeof expected, "  memory: %s\n", sizes[i][1]);
+    assert_ok(text, &job);
+    assert_int_equal(lrp_job_write(&job, &written), LRP_OK);
+    assert_non_null(strstr(written, expected));
+    free(written);
+    lrp_job_free(&job);
+  }
 }
 
 static void test_round_trip(void **state) {
@@ -391,6 +452,8 @@ int main(void) {
       cmocka_unit_test(test_defaults),
       cmocka_unit_test(test_every_key),
       cmocka_unit_test(test_configurations),
+      cmocka_unit_test(test_tasks),
+      cmocka_unit_test(test_sizes),
       cmocka_unit_test(test_round_trip),
       cmocka_unit_test(test_nothing_is_lost_in_writing),
       cmocka_unit_test(test_precedence),

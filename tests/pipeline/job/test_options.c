@@ -107,6 +107,55 @@ static void test_values(void **state) {
   lrp_options_free(&o);
 }
 
+static void assert_sets(const char *line, const char *const *expected, int n) {
+  lrp_options o;
+  const lrp_status st = parse(line, &o);
+  if (st != LRP_OK) fail_msg("%s: %s", line, lrp_failure_message(st));
+  assert_int_equal(o.n_set, n);
+  for (int i = 0; i < n; i++) assert_string_equal(o.set[i], expected[i]);
+  lrp_options_free(&o);
+}
+
+/* Options that name a key of the job are read as --set, in the order of the command line. */
+static void test_keys(void **state) {
+  static const char *const all[] = {
+      "evaluate.limit=3",          "evaluate.num_fewshot=0",        "evaluate.tasks=[a_b,c-1]",
+      "evaluate.log_samples=true", "evaluate.prefix_sharing=false", "evaluate.limit=4"};
+  static const char *const off[] = {"evaluate.log_samples=false", "evaluate.log_samples=true"};
+  lrp_options o;
+  (void)state;
+  assert_sets(
+      "x.yaml --limit 3 --num_fewshot=0 --tasks a_b,c-1 --log_samples --no-prefix-sharing "
+      "--set evaluate.limit=4",
+      all, 6);
+  assert_sets("x.yaml --log_samples false --log_samples=true", off, 2);
+  assert_sets("--log_samples x.yaml", off + 1, 1);
+  assert_int_equal(parse("x.yaml --write_out", &o), LRP_OK);
+  assert_true(o.write_out && !o.show_config && o.n_set == 0);
+  lrp_options_free(&o);
+  assert_int_equal(parse("x.yaml --show_config", &o), LRP_OK);
+  assert_true(o.show_config && !o.write_out);
+  lrp_options_free(&o);
+}
+
+static void test_wrong_keys(void **state) {
+  (void)state;
+  assert_usage("--limit 0", "--limit: expected an integer in 1..2147483647, got '0'");
+  assert_usage("--num_fewshot -1", "--num_fewshot: expected an integer in 0..1000000, got '-1'");
+  assert_usage("--num_fewshot 1000001", "--num_fewshot: expected an integer in 0..1000000");
+  assert_usage("--num-fewshot 1", "unknown option '--num-fewshot' (did you mean '--num_fewshot'?)");
+  assert_usage("--tasks a,,b", "--tasks: expected names like a,b,c, got 'a,,b'");
+  assert_usage("--tasks a,", "--tasks: expected names like a,b,c, got 'a,'");
+  assert_usage("--tasks ,", "--tasks: expected names like a,b,c, got ','");
+  assert_usage("--tasks=", "--tasks: expected names like a,b,c, got ''");
+  assert_usage("--tasks [a]", "--tasks: expected names like a,b,c, got '[a]'");
+  assert_usage("--log_samples=yes", "--log_samples: expected true or false, got 'yes'");
+  assert_usage("--write_out=1", "--write_out takes no value");
+  assert_usage("--no-prefix-sharing=1", "--no-prefix-sharing takes no value");
+  assert_usage("plan --write_out", "--write_out is an option of lrpipe run");
+  assert_usage("space m --limit 3", "--limit is an option of lrpipe run");
+}
+
 static void test_unknown(void **state) {
   (void)state;
   assert_usage("stauts OUT", "unknown command 'stauts' (did you mean 'status'?)");
@@ -213,6 +262,8 @@ int main(void) {
       cmocka_unit_test(test_commands),
       cmocka_unit_test(test_help_and_version),
       cmocka_unit_test(test_values),
+      cmocka_unit_test(test_keys),
+      cmocka_unit_test(test_wrong_keys),
       cmocka_unit_test(test_unknown),
       cmocka_unit_test(test_file_like_a_command),
       cmocka_unit_test(test_wrong_values),

@@ -220,6 +220,40 @@ static void test_results(void **state) {
   lrp_task_free(&wino);
 }
 
+/* A task with shots, and a suite of which the others are missing: no average, but no failure. */
+static void test_shots_and_suites(void **state) {
+  const lrp_task_source source = {
+      .dir = task_dir, .num_fewshot = 1, .limit = 2, .max_length = 4096};
+  const lrp_task_suite *suite = lrp_suite_find("moar2024");
+  const lrp_task_kind *kind = put_rows(
+      "winogrande",
+      "{\"sentence\": \"a _ b\", \"option1\": \"x\", \"option2\": \"y\", \"answer\": 1}\n"
+      "{\"sentence\": \"c _ d\", \"option1\": \"u\", \"option2\": \"v\", \"answer\": 2}\n");
+  const lrp_results_info info = {
+      .configuration = "dense", .model = "m", .dtype = "float32", .suites = &suite, .n_suites = 1};
+  lrp_task task;
+  (void)state;
+  assert_int_equal(lrp_task_load(kind, &source, NULL, 0, &task), LRP_OK);
+  const lrp_scores scores = scores_of(&task, piqa_ll, piqa_greedy);
+  assert_int_equal(lrp_results_write(task_dir, &info, &scores, 1), LRP_OK);
+  json_t *root = read_json("results.json");
+  assert_at(root, "n-shot", "{\"winogrande\": 1}");
+  assert_at(root, "configs/winogrande/num_fewshot", "1");
+  assert_at(root, "configs/winogrande/fewshot_split", "\"validation\"");
+  assert_at(root, "configs/winogrande/fewshot_config", "{\"sampler\": \"default\"}");
+  assert_at(root, "groups/moar2024/average,none", "\"N/A\"");
+  assert_at(root, "results/moar2024/average_stderr,none", "\"N/A\"");
+  assert_at(root, "higher_is_better/moar2024", "{\"average\": true}");
+  assert_at(root, "group_subtasks/moar2024/4", "\"truthfulqa\"");
+  json_t *members = json_object_get(json_object_get(json_object_get(root, "groups"), "moar2024"),
+                                    "members"); /* their keys have slashes */
+  assert_int_equal(json_object_size(members), 7);
+  assert_true(json_real_value(json_object_get(members, "winogrande/acc")) == 0.5);
+  assert_string_equal(json_string_value(json_object_get(members, "mmlu/acc")), "N/A");
+  json_decref(root);
+  lrp_task_free(&task);
+}
+
 static void check_sample_lines(const char *name) {
   lrp_jsonl lines;
   char *path = lrp_path_join(task_dir, name);
@@ -469,10 +503,15 @@ static void test_python_agrees(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_repr),          cmocka_unit_test(test_json),
-      cmocka_unit_test(test_results),       cmocka_unit_test(test_samples),
-      cmocka_unit_test(test_groups),        cmocka_unit_test(test_text_sample),
-      cmocka_unit_test(test_window_sample), cmocka_unit_test(test_failures),
+      cmocka_unit_test(test_repr),
+      cmocka_unit_test(test_json),
+      cmocka_unit_test(test_shots_and_suites),
+      cmocka_unit_test(test_results),
+      cmocka_unit_test(test_samples),
+      cmocka_unit_test(test_groups),
+      cmocka_unit_test(test_text_sample),
+      cmocka_unit_test(test_window_sample),
+      cmocka_unit_test(test_failures),
       cmocka_unit_test(test_python_agrees),
   };
   return cmocka_run_group_tests(tests, task_dir_create, task_dir_remove);

@@ -212,26 +212,33 @@ static void test_stop(void **state) {
 
 /* No memory for x, or other sizes than were sent: what follows is not torn. */
 static void test_waste(void **state) {
+  static const struct {
+    bool keep;
+    int n_max;
+    int64_t rows, cols;
+    lrp_status st;
+  } cases[] = {{true, configurations, rows, cols, LRP_OK},
+               {false, configurations, rows, cols, LRP_OK},
+               {false, 0, 0, 0, LRP_OK},
+               {true, configurations - 1, rows, cols, LRP_ERR_BUG},
+               {true, configurations, rows - 1, cols, LRP_ERR_BUG},
+               {true, configurations, rows, cols + 1, LRP_ERR_BUG}};
   const int set[configurations] = {3, 1, 4, 1, 5};
   int64_t item = 0;
   (void)state;
-  for (int wrong = 0; wrong < 4; wrong++) {
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int got[configurations], n = 0;
     if (me == 0) {
       assert_true(lrp_spread_begin(column, 1));
-      lrp_spread_send(column, LRP_OK, set, configurations, x, rows, cols);
-      lrp_spread_end(column, LRP_OK);
     } else {
       lrp_spread_take(column, &item);
-      lrp_spread_receive(column, got, wrong == 1 ? 4 : configurations, &n, wrong ? x : NULL,
-                         wrong == 2 ? rows - 1 : rows, wrong == 3 ? cols + 1 : cols);
-      if (lrp_spread_status(column) == LRP_OK) {
-        lrp_spread_send(column, LRP_OK, set, configurations, x, rows, cols);
-      }
-      lrp_spread_end(column, LRP_OK);
+      lrp_spread_receive(column, got, cases[i].n_max, &n, cases[i].keep ? x : NULL, cases[i].rows,
+                         cases[i].cols);
     }
+    lrp_spread_send(column, LRP_OK, set, configurations, x, rows, cols);
+    lrp_spread_end(column, LRP_OK);
     const lrp_status st = lrp_spread_finish(column, LRP_OK);
-    assert_all_ranks(st == (wrong && size > 1 ? LRP_ERR_BUG : LRP_OK));
+    assert_all_ranks(st == (size > 1 ? cases[i].st : LRP_OK));
     lrp_failure_clear();
   }
 }
