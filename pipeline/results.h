@@ -8,9 +8,8 @@
 /** What results.json says besides the scores. All borrowed. */
 typedef struct {
   const char *configuration;
-  const char *model;  /* directory */
-  int64_t max_length; /* 0: each task's own */
-  int64_t num_fewshot;
+  const char *model;        /* directory */
+  int64_t max_length;       /* 0: each task's own */
   int64_t limit;            /* -1: none */
   const char *dtype;        /* of the forward pass: "float32" or "bfloat16" */
   const char *bos;          /* text of the BOS token, or NULL */

@@ -97,6 +97,7 @@ static lrp_status keep_tokens(const coder *c, lrp_request *request) {
   request->truncated = total - 1 > c->max_length;
   request->n_tokens = request->truncated ? c->max_length + 1 : total;
   request->n_score = total - c->n_context;
+  free(request->tokens);
   const size_t bytes = (size_t)request->n_tokens * sizeof *request->tokens;
   request->tokens = malloc(bytes);
   if (!request->tokens) return lrp_fail_memory(bytes, "the tokens of a request");
@@ -115,13 +116,45 @@ static lrp_status encode_request(coder *c, const lrp_jsonl *data, int64_t row,
   return st;
 }
 
-static lrp_status encode_requests(coder *c, lrp_task *task) {
+static lrp_status encode_choices(coder *c, lrp_task *task, const lrp_doc *doc) {
   lrp_status st = LRP_OK;
-  for (int64_t i = 0; i < task->n_docs && st == LRP_OK; i++) {
-    const lrp_doc *doc = &task->docs[i];
-    for (int r = 0; r < doc->n && st == LRP_OK; r++) {
-      st = encode_request(c, &task->data->rows, doc->row, &task->requests[doc->first + r]);
+  for (int r = 0; r < doc->n && st == LRP_OK; r++) {
+    st = encode_request(c, &task->data->rows, doc->row, &task->requests[doc->first + r]);
+  }
+  return st;
+}
+
+/* The documents, by all threads: shots make texts long. The first one that fails, or n_docs. */
+static int64_t encode_docs(const coder *settings, lrp_task *task) {
+  int64_t failed = task->n_docs;
+#pragma omp parallel
+  {
+    coder c = *settings;
+#pragma omp for schedule(dynamic, 8)
+    for (int64_t i = 0; i < task->n_docs; i++) {
+      int64_t before;
+#pragma omp atomic read
+      before = failed;
+      if (i > before || encode_choices(&c, task, &task->docs[i]) == LRP_OK) continue;
+#pragma omp critical
+      if (i < failed) {
+#pragma omp atomic write
+        failed = i;
+      }
     }
+    lrp_tokens_free(&c.context);
+    lrp_tokens_free(&c.whole);
+  }
+  return failed;
+}
+
+/* What is wrong is said of the first document, whichever thread was faster. */
+static lrp_status encode_requests(coder *c, lrp_task *task) {
+  const int64_t failed = encode_docs(c, task);
+  lrp_status st = LRP_OK;
+  if (failed < task->n_docs) lrp_failure_clear();
+  for (int64_t i = failed; i < task->n_docs && st == LRP_OK; i++) {
+    st = encode_choices(c, task, &task->docs[i]);
   }
   return st;
 }
@@ -210,8 +243,8 @@ static lrp_status encode_prompt(coder *c, const lrp_task *task, const lrp_doc *d
   lrp_request *request = &task->requests[doc->first];
 
   c->whole.count = 0;
-  const lrp_status st = lrp_tokenizer_encode(c->tok, request->context, strlen(request->context),
-                                             true, &c->whole);
+  const lrp_status st =
+      lrp_tokenizer_encode(c->tok, request->context, strlen(request->context), true, &c->whole);
   if (st != LRP_OK) return st;
   if (c->whole.count == 0) return lrp_jsonl_fail(data, doc->row, "the context has no tokens");
   request->truncated = c->whole.count > most;

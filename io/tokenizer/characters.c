@@ -12,6 +12,7 @@ bool lrp_is_space(int32_t c) {
 
 bool lrp_is_mark(int32_t c) {
   const utf8proc_category_t category = utf8proc_category(c);
+  if (c == 0x1cf2 || c == 0x1cf3) return true; /* letters since Unicode 12 */
   return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME &&
          !lrp_is_newer_mark(c);
 }
@@ -49,6 +50,7 @@ bool lrp_is_punctuation(int32_t c) {
            (c >= 123 && c <= 126);
   }
   const utf8proc_category_t category = utf8proc_category(c);
+  if (c == 0x166d || c == 0x111c9) return true; /* it was, once */
   return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO &&
          !lrp_is_newer_punctuation(c);
 }

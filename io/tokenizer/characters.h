@@ -17,10 +17,11 @@ bool lrp_is_word(int32_t c);
 /** Category N*. Local. */
 bool lrp_is_number(int32_t c);
 
-/** Category P* and all of ASCII that is neither letter, digit, space nor control. Local. */
+/** Category P*, as far as their libraries know it (unicode_age.h), and all of ASCII that is neither
+ *  letter, digit, space nor control. Local. */
 bool lrp_is_punctuation(int32_t c);
 
-/** Category M*. Local. */
+/** Category M*, likewise. Local. */
 bool lrp_is_mark(int32_t c);
 
 /** The character that starts at text[at], -1 if there is none; *used: its bytes, 1 if there is

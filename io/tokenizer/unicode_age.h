@@ -1,8 +1,9 @@
 /** @file io/tokenizer/unicode_age.h
  *  Characters that the libraries of Hugging Face's tokenizers do not know yet.
  *
- *  Their tables are older than those of utf8proc 2.8 (Unicode 14), and will stay so: ids of models
- *  that were trained with them depend on it. Lists: all characters, asked one by one. */
+ *  Their tables are older than those of utf8proc 2.8 (Unicode 15), and will stay so: ids of models
+ *  that were trained with them depend on it. Lists: all characters, asked one by one (tokenizers
+ * 0.20.3). */
 #ifndef LRP_IO_TOKENIZER_UNICODE_AGE_H
 #define LRP_IO_TOKENIZER_UNICODE_AGE_H
 

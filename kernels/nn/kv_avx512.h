@@ -60,6 +60,7 @@ LRP_KV_INLINE LRP_KV_TARGET void lrp_kv_score_tile(lrp_kv_multiply *multiply, in
                                                    const void *const *queries,
                                                    const void *const *panels, int64_t units,
                                                    float *scores, int64_t ld) {
+  enum { step = 8 };
   const unsigned char *x[LRP_KV_ROWS];
   const float *b[LRP_KV_PANELS];
   lrp_kv_sums sums;
@@ -68,6 +69,13 @@ LRP_KV_INLINE LRP_KV_TARGET void lrp_kv_score_tile(lrp_kv_multiply *multiply, in
 #pragma GCC unroll 4
   for (int v = 0; v < count; v++) b[v] = panels[v];
   lrp_kv_clear(rows, count, sums);
+  for (; units >= step; units -= step) { /* a constant number is unrolled */
+    lrp_kv_times(multiply, rows, count, x, b, step, sums);
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) x[r] += 4 * step;
+#pragma GCC unroll 4
+    for (int v = 0; v < count; v++) b[v] += step * LRP_KV_LANES;
+  }
   lrp_kv_times(multiply, rows, count, x, b, units, sums);
 #pragma GCC unroll 6
   for (int r = 0; r < rows; r++) {

@@ -143,20 +143,21 @@ lrp_status lrp_llama_logprobs(const lrp_llama *model, lrp_llama_workspace *ws, c
 static lrp_status read_largest(const float *logits, int64_t from, int64_t t, int64_t vocab,
                                void *context) {
   int32_t *tokens = (int32_t *)context + from;
-  bool finite = true;
-#pragma omp parallel for reduction(&& : finite) if (t * vocab > parallel_elements)
-  for (int64_t i = 0; i < t; i++) {
-    tokens[i] = (int32_t)lrp_argmax(logits + i * vocab, vocab);
-    finite = finite && tokens[i] >= 0;
-  }
-  if (finite) return LRP_OK;
-  return lrp_fail(LRP_ERR_DATA, "a logit is not finite: the model overflows; evaluate in float32");
+#pragma omp parallel for if (t * vocab > parallel_elements)
+  for (int64_t i = 0; i < t; i++) tokens[i] = (int32_t)lrp_argmax(logits + i * vocab, vocab);
+  return LRP_OK;
 }
 
 lrp_status lrp_llama_argmax(const lrp_llama *model, lrp_llama_workspace *ws, const float *x,
                             int64_t n_rows, int32_t *tokens) {
   if (n_rows <= 0) return LRP_OK;
-  return read_logits(model, ws, x, n_rows, read_largest, tokens);
+  const lrp_status st = read_logits(model, ws, x, n_rows, read_largest, tokens);
+  for (int64_t i = 0; i < n_rows && st == LRP_OK; i++) {
+    if (tokens[i] >= 0) continue;
+    return lrp_fail(LRP_ERR_DATA, "a logit is not finite: the model overflows in %s",
+                    lrp_dtype_name(ws->operands));
+  }
+  return st;
 }
 
 /* ---- whole models ---- */

@@ -10,7 +10,6 @@
  *  values, rotary tables, and the head. */
 struct lrp_llama_workspace {
   lrp_llama_config config;
-  lrp_causal_shape shape;
   lrp_dtype operands;
   lrp_kv *kv;             /* owned; of one layer */
   int64_t rope_positions; /* in the table so far */

@@ -245,7 +245,7 @@ class Manual(unittest.TestCase):
 
     def test_names_everything(self):
         page = lrpipe("man").replace("\\-", "-")
-        options = re.findall(r"^  (--[a-z-]+)", lrpipe("--help"), flags=re.MULTILINE)
+        options = re.findall(r"^  (--[a-z_-]+)", lrpipe("--help"), flags=re.MULTILINE)
         commands = re.findall(r"^  ([a-z]+) +\S.*$",
                               lrpipe("--help").partition("Commands:")[2].partition("\n\n")[0],
                               flags=re.MULTILINE)

@@ -16,9 +16,12 @@ import shutil
 import sys
 import tempfile
 
+import program
+
 PEERS = ("lm_eval", "transformers", "tokenizers", "datasets", "torch")
 
-# Suites: name, tasks, shots, documents, whether with train splits that are cut from the rows.
+# Suites: name, tasks, shots ("openllm": those of that group), documents, whether with train splits
+# that are cut from the rows.
 CHOICES = ("arc_easy arc_challenge hellaswag winogrande piqa boolq openbookqa sciq").split()
 MMLU = ("mmlu_abstract_algebra mmlu_high_school_biology mmlu_professional_law").split()
 ZERO = [*CHOICES, *MMLU, "truthfulqa_mc1", "truthfulqa_mc2", "lambada_openai", "wikitext"]
@@ -27,6 +30,8 @@ SUITES = {
     "few-shot": ([*CHOICES, "gsm8k"], 3, 12, False),
     "five shots of the subject": (MMLU, 5, 12, False),
     "few-shot, shots from train": (CHOICES, 5, 8, True),
+    "openllm": (["arc_challenge", "hellaswag", *MMLU, "truthfulqa_mc2", "winogrande", "gsm8k"],
+                "openllm", 4, True),
 }
 ARCHITECTURES = (["arc_easy", "winogrande", "piqa", "lambada_openai", "wikitext"], 2, 6, False)
 GENERATION = (["gsm8k"], 1, 4, False)
@@ -119,7 +124,6 @@ class Check:
         """Rows of the table for the tasks of a suite, on one model."""
         import compare
         import harness
-        import program
         tasks, shots, limit, cut = suite
         limit = self.options.limit or limit
         if self.options.tasks:
@@ -131,9 +135,7 @@ class Check:
         theirs = harness.evaluate(harness.model_of(directory, tokenizer, "float32"), tasks, shots,
                                   limit, data, where)
         for task in tasks:
-            job = program.job(directory, [task], data, os.path.join(where, "lrpipe-" + task), shots,
-                              limit)
-            output, refused = program.run(self.lrpipe, job, where)
+            output, refused = self.run_lrpipe(directory, task, data, where, shots, limit)
             name = [model, title, task, str(shots)]
             if refused:
                 self.count(True, absent=True)
@@ -149,6 +151,16 @@ class Check:
             for text in row["notes"]:
                 say("   ", text)
 
+    def run_lrpipe(self, directory, task, data, where, shots, limit):
+        """The directory of results, or what it says against the task. A suite runs once."""
+        suite = shots == "openllm"
+        output = os.path.join(where, "lrpipe-" + ("suite" if suite else task))
+        if suite and os.path.exists(os.path.join(output, "dense", "results.json")):
+            return os.path.join(output, "dense"), None
+        job = program.job(directory, [shots if suite else task], data, output,
+                          None if suite else shots, limit)
+        return program.run(self.lrpipe, job, where)
+
     def cut_data(self):
         """Rows in two halves, train and the others, where there is no train file."""
         folder = self.path("cut")
@@ -156,9 +168,11 @@ class Check:
                      "piqa/validation", "super_glue/boolq/validation", "openbookqa/main/test",
                      "sciq/test"):
             self.cut_file(name, folder)
-        for task in ("ARC-Easy", "ARC-Challenge"):
-            for split in ("train", "test"):
-                self.copy(f"ai2_arc/{task}/{split}.jsonl", folder)
+        for name in ("ai2_arc/ARC-Easy/train", "ai2_arc/ARC-Easy/test",
+                     "ai2_arc/ARC-Challenge/train", "ai2_arc/ARC-Challenge/test", "mmlu/dev",
+                     "mmlu/test", "truthful_qa/multiple_choice/validation", "gsm8k/main/train",
+                     "gsm8k/main/test"):
+            self.copy(name + ".jsonl", folder)
         return folder
 
     def cut_file(self, name, folder):

@@ -56,8 +56,19 @@ def of_subject(data, subject, name, folder):
     return path
 
 
-def settings(task, data, folder):
-    """The task's settings with local files in place of the data set."""
+# What the package's group of that name changes: lm_eval/tasks/benchmarks/openllm.yaml.
+OPENLLM = {"arc_challenge": {"num_fewshot": 25, "fewshot_split": "train"},
+           "hellaswag": {"num_fewshot": 10, "fewshot_split": "train"},
+           "winogrande": {"num_fewshot": 5, "fewshot_split": "train"},
+           "truthfulqa_mc2": {"num_fewshot": 0}, "gsm8k": {"num_fewshot": 5}}
+
+
+def of_openllm(task):
+    return OPENLLM.get(task, {"num_fewshot": 5})  # subjects of MMLU
+
+
+def settings(task, data, folder, more):
+    """The task's settings with local files in place of the data set, and more of them."""
     if task.startswith("mmlu_"):
         subject = task[len("mmlu_"):]
         include = f"mmlu/default/{task}.yaml"
@@ -69,16 +80,16 @@ def settings(task, data, folder):
         files = {FILES[split]: path for split, path in found.items()}
         changed = {split + "_split": None for split in splits.split() if split not in found}
     return {"include": os.path.join(TASKS, include), "task": task, "dataset_path": "json",
-            "dataset_name": None, "dataset_kwargs": {"data_files": files}, **changed}
+            "dataset_name": None, "dataset_kwargs": {"data_files": files}, **changed, **more}
 
 
-def manager(tasks, data, folder):
+def manager(tasks, data, folder, openllm):
     """A task manager that knows these tasks and no others."""
     where = os.path.join(folder, "tasks")
     os.makedirs(where, exist_ok=True)
     for task in tasks:
         with open(os.path.join(where, task + ".yaml"), "w", encoding="utf-8") as f:
-            json.dump(settings(task, data, where), f, indent=1)  # JSON is YAML
+            json.dump(settings(task, data, where, of_openllm(task) if openllm else {}), f, indent=1)  # JSON is YAML
     return lm_eval.tasks.TaskManager(include_path=where, include_defaults=False)
 
 
@@ -93,8 +104,10 @@ def model_of(directory, tokenizer, dtype, max_length=None, batch=16):
 
 
 def evaluate(model, tasks, shots, limit, data, folder, bootstrap=100000):
-    """Results and samples, as the harness reports them."""
+    """Results and samples, as the harness reports them. shots: "openllm", or of all tasks."""
+    openllm = shots == "openllm"
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     return lm_eval.simple_evaluate(
-        model=model, tasks=list(tasks), num_fewshot=shots, limit=limit, log_samples=True,
-        bootstrap_iters=bootstrap, task_manager=manager(tasks, data, folder))
+        model=model, tasks=list(tasks), num_fewshot=None if openllm else shots, limit=limit,
+        log_samples=True, bootstrap_iters=bootstrap,
+        task_manager=manager(tasks, data, folder, openllm))

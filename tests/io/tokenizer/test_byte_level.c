@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,6 +195,23 @@ static const fact normals[] = {
      0,
      1,
      {266}},
+    /* characters that the library does not know as what they are */
+    {TYPE("NFD"), GPT2, false, "\360\221\244\270", 0, 4, {240, 145, 164, 184}},
+    {TYPE("NFKC"), GPT2, false, "\360\236\200\260", 0, 4, {240, 158, 128, 176}},
+    {TYPE("NFD"),
+     GPT2,
+     false,
+     "a\315\205\341\252\277\314\264",
+     0,
+     8,
+     {97, 205, 133, 225, 170, 191, 204, 180}},
+    {TYPE("StripAccents"),
+     GPT2,
+     false,
+     "a\341\252\277\341\263\262\314\201",
+     0,
+     4,
+     {97, 225, 170, 191}},
     {TYPE("ByteLevel"), "null", false, "hello \303\251", 0, 3, {259, 32, 270}},
 };
 
@@ -273,6 +292,47 @@ static void test_long_word(void **state) {
   lrp_tokenizer_close(&tok);
 }
 
+/* One tokenizer and its cache, several threads: words of different lengths, each many times. */
+typedef struct {
+  const lrp_tokenizer *tok;
+  bool same;
+} worker;
+
+static void *encode_often(void *data) {
+  worker *w = data;
+
+  w->same = true;
+  for (int i = 0; i < 20000; i++) {
+    char text[16];
+    lrp_tokens t = {0};
+    const int n = snprintf(text, sizeof text, "%d", i % 50 * 7777);
+    for (int j = 0; j < n; j++) text[j] = (char)(text[j] + 'p' - '0'); /* digits would merge */
+    w->same = w->same && lrp_tokenizer_encode(w->tok, text, (size_t)n, false, &t) == LRP_OK &&
+              t.count == n;
+    for (int64_t j = 0; w->same && j < n; j++) w->same = t.ids[j] == text[j];
+    lrp_tokens_free(&t);
+  }
+  return NULL;
+}
+
+static void test_threads(void **state) {
+  enum { n = 4 };
+  lrp_tokenizer *tok = open_parts(&(parts){.pre_tokenizer = BYTES});
+  pthread_t threads[n];
+  worker workers[n];
+  (void)state;
+
+  for (int i = 0; i < n; i++) {
+    workers[i] = (worker){.tok = tok};
+    assert_int_equal(pthread_create(&threads[i], NULL, encode_often, &workers[i]), 0);
+  }
+  for (int i = 0; i < n; i++) {
+    assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_true(workers[i].same);
+  }
+  lrp_tokenizer_close(&tok);
+}
+
 static void test_marks(void **state) {
   lrp_tokenizer *tok = open_parts(
       &(parts){.pre_tokenizer = GPT2,
@@ -312,7 +372,7 @@ int main(void) {
       cmocka_unit_test(test_pre_tokenizers),    cmocka_unit_test(test_normalizers),
       cmocka_unit_test(test_long_row_of_marks), cmocka_unit_test(test_broken_text),
       cmocka_unit_test(test_long_word),         cmocka_unit_test(test_marks),
-      cmocka_unit_test(test_affixes),
+      cmocka_unit_test(test_affixes),           cmocka_unit_test(test_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
