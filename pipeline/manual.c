@@ -291,6 +291,14 @@ static void put_values(const lrp_option_row *o) {
       printf(" %s=", key->path);
     }
     putchar('\'');
+  } else if (o->type == LRP_OPTION_NAMES) {
+    int n;
+    const char *const *names = lrp_task_names(&n);
+    fputs(" words='", stdout);
+    for (int i = 0; i < n; i++) printf(" %s", names[i]);
+    putchar('\'');
+  } else if (o->type == LRP_OPTION_SWITCH) {
+    fputs(" words='true false'", stdout);
   } else if (strcmp(o->name, "--method") == 0) {
     printf(" words='%s %s'", lrp_method_name(LRP_TUCKER), lrp_method_name(LRP_SVD));
   }

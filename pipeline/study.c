@@ -125,7 +125,8 @@ static lrp_status check_output(const lrp_job *job) {
 
 /* The files beside the tokenizer's own can change its ids, too (do_lower_case). */
 static lrp_status hash_tokenizer(lrp_study *study, const char *file) {
-  static const char *const beside[] = {"tokenizer_config.json", "special_tokens_map.json"};
+  static const char *const beside[] = {"merges.txt", "added_tokens.json", "tokenizer_config.json",
+                                       "special_tokens_map.json"};
   lrp_status st = hash_file(study, file, &study->tokenizer_xxh3);
 
   for (size_t i = 0; i < sizeof beside / sizeof *beside && st == LRP_OK; i++) {

@@ -60,7 +60,7 @@ LRP_KV_INLINE LRP_KV_TARGET void lrp_kv_score_tile(lrp_kv_multiply *multiply, in
                                                    const void *const *queries,
                                                    const void *const *panels, int64_t units,
                                                    float *scores, int64_t ld) {
-  enum { step = 8 };
+  enum { step = 4 };
   const unsigned char *x[LRP_KV_ROWS];
   const float *b[LRP_KV_PANELS];
   lrp_kv_sums sums;
