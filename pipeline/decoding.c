@@ -23,7 +23,9 @@ struct lrp_decoding {
   lrp_causal_shape shape;
   lrp_llama_workspace *ws;
   lrp_kv *kv;
-  lrp_buffer x; /* rows of hidden_size floats */
+  lrp_buffer x;              /* rows of hidden_size floats */
+  const lrp_task_kind *kind; /* whose endings are there; NULL: none yet */
+  lrp_endings endings;
 };
 
 static const lrp_llama_config *config_of(const lrp_decoding *d) {
@@ -62,6 +64,15 @@ static lrp_status hold_layers(lrp_decoding *d, int configuration) {
                            &d->layers[d->held]);
     if (st == LRP_OK) d->held++;
   }
+  return st;
+}
+
+static lrp_status find_endings(lrp_decoding *d, const lrp_task_kind *kind) {
+  const lrp_study *study = d->book->study;
+  if (d->kind == kind) return LRP_OK;
+  lrp_status st = lrp_endings_init(kind, study->tokenizer, &d->endings);
+  if (st == LRP_OK) st = lrp_endings_of_model(&d->endings, study->job.model);
+  d->kind = st == LRP_OK ? kind : NULL;
   return st;
 }
 
@@ -141,19 +152,18 @@ lrp_status lrp_decoding_block(lrp_decoding *d, int64_t b) {
   const lrp_generate_options options = {.share = study->job.evaluate.prefix_sharing,
                                         .bytes_limit = lrp_weights_spare(d->weights) / kv_share};
   const double start = MPI_Wtime();
-  lrp_endings endings;
   lrp_prompt *prompts = NULL;
   int32_t *answers = NULL;
   int64_t computed = 0;
 
   agree_layers(d);
   lrp_status st = hold_layers(d, pair->configuration);
-  if (st == LRP_OK) st = lrp_endings_init(task->kind, study->tokenizer, &endings);
+  if (st == LRP_OK) st = find_endings(d, task->kind);
   if (st == LRP_OK) st = take_prompts(task, block, &prompts);
   if (st == LRP_OK) st = allocate_answers(block->n, task->kind->max_new, &answers);
   st = together(d, st);
   if (st == LRP_OK) {
-    st = lrp_generate(&decoder, &endings, prompts, block->n, &options, answers, &computed);
+    st = lrp_generate(&decoder, &d->endings, prompts, block->n, &options, answers, &computed);
   }
   if (st == LRP_OK && is_last(d)) {
     st = lrp_scorebook_put_tokens(d->book, b, answers, MPI_Wtime() - start,

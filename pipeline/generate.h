@@ -8,6 +8,9 @@
 #include "kernels/nn/forest.h"
 #include "pipeline/tasks.h"
 
+/** Most tokens that end an answer. */
+enum { LRP_ENDINGS = 16 };
+
 /** A stop string, and in how many of the last tokens it is looked for. */
 typedef struct {
   const char *text; /* borrowed */
@@ -20,14 +23,20 @@ typedef struct {
   int64_t max_new;                          /* > 0 */
   lrp_stop_string stop[LRP_TASK_STOPS + 1]; /* those of the task, and the text of EOS */
   int n_stops;
-  int32_t end[LRP_TASK_STOPS + 1]; /* tokens that end an answer: EOS, and stops that are special
-                                      tokens, which decoded text does not show */
+  int32_t end[LRP_ENDINGS]; /* tokens that end an answer: EOS, and stops that are special tokens,
+                               which decoded text does not show */
   int n_ends;
 } lrp_endings;
 
 /** The endings of a task of LRP_GENERATE. Local. kind and tok are borrowed.
  *  @return LRP_OK, LRP_ERR_MEM, LRP_ERR_DATA */
 lrp_status lrp_endings_init(const lrp_task_kind *kind, const lrp_tokenizer *tok, lrp_endings *out);
+
+/** Add the tokens that end a text by the model's own word: eos_token_id, a number or a list, of
+ *  generation_config.json in its directory, else of config.json. Chat models have several. Local.
+ *  @return LRP_OK, LRP_ERR_MEM, LRP_ERR_DATA (no JSON, no token ids, too many), LRP_ERR_PERM,
+ *          LRP_ERR_IO */
+lrp_status lrp_endings_of_model(lrp_endings *endings, const char *dir);
 
 /** Whether an answer ends with the last of its n > 0 tokens, if it did not end before. Local.
  *  @return LRP_OK, LRP_ERR_MEM */

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char what[] = "weights that a node shares";
+static const char what[] = "memory that a node shares";
 
 /* Memory is reserved by pieces, so that a signal does not undo much. */
 static const size_t reserve_bytes = (size_t)64 << 20;
@@ -33,9 +33,9 @@ static lrp_status map(lrp_shared *shared) {
 static lrp_status make_file(lrp_shared *shared, address *at) {
   struct stat s;
   shared->file = memfd_create("lrpipe", MFD_CLOEXEC);
-  if (shared->file < 0) return lrp_fail_memory(shared->bytes, what);
-  if (ftruncate(shared->file, (off_t)shared->bytes) != 0 || fstat(shared->file, &s) != 0) {
-    return lrp_fail_memory(shared->bytes, what);
+  if (shared->file < 0 || ftruncate(shared->file, (off_t)shared->bytes) != 0 ||
+      fstat(shared->file, &s) != 0) {
+    return lrp_fail_errno(what, "create", LRP_ERR_MEM, LRP_ERR_MEM);
   }
   *at = (address){getpid(), shared->file, (long long)s.st_dev, (long long)s.st_ino};
   return LRP_OK;

@@ -123,10 +123,11 @@ static lrp_status check_output(const lrp_job *job) {
                   job->output);
 }
 
-/* The files beside the tokenizer's own can change its ids, too (do_lower_case). */
+/* The files beside the tokenizer's own can change its ids, too (do_lower_case), or end an answer.
+ */
 static lrp_status hash_tokenizer(lrp_study *study, const char *file) {
   static const char *const beside[] = {"merges.txt", "added_tokens.json", "tokenizer_config.json",
-                                       "special_tokens_map.json"};
+                                       "special_tokens_map.json", "generation_config.json"};
   lrp_status st = hash_file(study, file, &study->tokenizer_xxh3);
 
   for (size_t i = 0; i < sizeof beside / sizeof *beside && st == LRP_OK; i++) {

@@ -255,7 +255,7 @@ static lrp_status settle(lrp_weights *w, int64_t budget) {
 static lrp_status pack_or_not(lrp_weights *w) {
   if (!w->plan.packed) return LRP_OK;
   const lrp_status st = pack(w);
-  if (st != LRP_ERR_MEM && st != LRP_ERR_IO) return st;
+  if (st == LRP_OK || st == LRP_ERR_BUG) return st;
   const char *why = lrp_failure_message(st);
   if (why) lrp_log_local("%s", why);
   lrp_failure_clear();
@@ -269,14 +269,14 @@ static void say(const lrp_weights *w, double seconds) {
   const char *how = w->plan.packed ? "packed for" : "as they lie in the files, for";
   const char *type = lrp_dtype_name(w->study->eval_dtype);
   if (w->plan.together > 1) {
-    lrp_log("weights: %d nodes together hold the layers, at most %.2f GB each, %s products in %s",
+    lrp_log("weights: %d nodes together hold the layers, at most %.3g GB each, %s products in %s",
             w->plan.together, gb, how, type);
   } else {
-    lrp_log("weights: %.2f GB on each node, %s products in %s (%.1f s)", gb, how, type, seconds);
+    lrp_log("weights: %.3g GB on each node, %s products in %s (%.1f s)", gb, how, type, seconds);
   }
   if (w->plan.fits) return;
   lrp_warn(
-      "weights: %.2f GB are more than the memory of a node is good for; they will be read again "
+      "weights: %.3g GB are more than the memory of a node is good for; they will be read again "
       "and again (more nodes would hold them together; evaluate.memory)",
       gb);
 }

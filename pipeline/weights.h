@@ -22,8 +22,8 @@ typedef struct lrp_weights lrp_weights;
  *  @return LRP_OK, LRP_ERR_MEM, LRP_ERR_BUG; the same on every process rank */
 lrp_status lrp_weights_open(const lrp_study *study, const lrp_topology *topo, lrp_weights **out);
 
-/** Collective over the node; no process rank of it may use the weights any more. Sets *weights to
- *  NULL; accepts NULL. */
+/** Collective over topo->comm; no process rank may use the weights any more. Sets *weights to NULL;
+ *  accepts NULL. */
 void lrp_weights_close(lrp_weights **weights);
 
 /** Layers [*from, *to) that this process rank computes: all of them; or, where they are spread, its

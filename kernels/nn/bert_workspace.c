@@ -15,8 +15,7 @@ lrp_status lrp_bert_workspace_create(const lrp_bert_config *config, lrp_dtype op
   (*ws)->shape =
       (lrp_attention_shape){.heads = config->num_attention_heads,
                             .kv_heads = config->num_attention_heads,
-                            .head_dim = config->hidden_size / config->num_attention_heads,
-                            .both_ways = true};
+                            .head_dim = config->hidden_size / config->num_attention_heads};
   return LRP_OK;
 }
 

@@ -28,6 +28,7 @@ typedef struct {
   const lrp_run *runs;
   const float *q;
   unsigned char *out;
+  float scale;
   int64_t group;             /* query heads of a head of keys and values */
   const lrp_kv_piece *tiles; /* n_tiles: rows of runs */
   int64_t n_tiles;
@@ -89,13 +90,12 @@ static void score_block(const block *b) {
  * see the position. */
 static void weigh_row(const block *b, const tile *t, int r, float *inverse) {
   const lrp_kv *kv = b->j->kv;
-  const float scale = (float)(1.0 / sqrt((double)kv->shape.head_dim));
   const int64_t size = kv->kernels->pairs ? 2 : 4;
   const int64_t all = (t->end - t->begin) * lanes;
   const int64_t first = b->first[r] - t->begin * lanes, past = b->past[r] - t->begin * lanes;
   float *row = b->scores + r * b->j->ld;
   unsigned char *to = (unsigned char *)row;
-  const double sum = kv->kernels->weigh(row + first, past - first, scale, to + first * size);
+  const double sum = kv->kernels->weigh(row + first, past - first, b->j->scale, to + first * size);
   memset(to, 0, (size_t)(first * size));
   memset(to + past * size, 0, (size_t)((all - past) * size));
   if (kv->operands == LRP_BF16 && !kv->kernels->pairs) lrp_kv_round(row, all);
@@ -272,6 +272,7 @@ lrp_status lrp_kv_attention(lrp_kv *kv, int layer, const lrp_run *runs, int64_t 
   check_runs(kv, runs, n_runs);
   lrp_status st = lrp_kv_keep(kv, layer, runs, n_runs, k, v);
   if (st != LRP_OK) return st;
+  j.scale = (float)(1.0 / sqrt((double)kv->shape.head_dim));
   j.group = kv->shape.heads / kv->shape.kv_heads;
   j.n_tiles = list_tiles(&j, n_runs, NULL);
   size_blocks(&j, threads);

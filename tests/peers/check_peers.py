@@ -33,8 +33,11 @@ SUITES = {
     "openllm": (["arc_challenge", "hellaswag", *MMLU, "truthfulqa_mc2", "winogrande", "gsm8k"],
                 "openllm", 4, True),
 }
-ARCHITECTURES = (["arc_easy", "winogrande", "piqa", "lambada_openai", "wikitext"], 2, 6, False)
-GENERATION = (["gsm8k"], 1, 4, False)
+OF_MODELS = {
+    "few-shot": (["arc_easy", "winogrande", "piqa"], 2, 6, False),
+    "whole texts": (["lambada_openai", "wikitext"], 0, 6, False),
+    "generation": (["gsm8k"], 1, 4, False),
+}
 
 
 def parse():
@@ -214,7 +217,7 @@ class Check:
         for i, name in enumerate(random_models.MODELS):
             directory = random_models.make(name, self.texts, self.path("models", str(i)))
             tokenizer = random_models.tokenizer_of(directory)
-            for title, suite in (("scores", ARCHITECTURES), ("generation", GENERATION)):
+            for title, suite in OF_MODELS.items():
                 self.suite(title, name, directory, tokenizer, suite, rows)
         self.table("Models of random weights", self.HEAD, rows)
 

@@ -39,9 +39,10 @@ def where_they_part(a, b):
 def compare_answers(row, theirs, ours, where):
     for x, y in zip(theirs, ours):
         if isinstance(x, str) or isinstance(y, str):
+            x = str(x).replace("\0", "\ufffd")  # lrpipe's own way with a byte that ends strings
             row["texts"] += x != y
             if x != y:
-                note(row, f"{where}: {x!r} and {y!r}")
+                note(row, f"{where}: {where_they_part(x, str(y))}")
             continue
         row["difference"] = max(row["difference"], abs(x[0] - y[0]))
         if not close(x[0], y[0]):

@@ -67,8 +67,11 @@ def make(name, texts, folder):
     """A directory that both programs read."""
     config, kind = MODELS[name]
     tokenizers_check.write(kind, texts, folder, size=700, end=END)
-    vocab = Tokenizer.from_file(os.path.join(folder, "tokenizer.json")).get_vocab_size()
-    model = transformers.AutoModelForCausalLM.from_config(config(vocab), dtype=torch.float32)
+    tokenizer = tokenizer_of(folder)
+    settings = config(Tokenizer.from_file(
+        os.path.join(folder, "tokenizer.json")).get_vocab_size())
+    settings.bos_token_id, settings.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
+    model = transformers.AutoModelForCausalLM.from_config(settings, dtype=torch.float32)
     fill(model)
     model.save_pretrained(folder)
     return folder

@@ -11,6 +11,7 @@ are those of --data; a case that lacks something is named and left out. Standard
 """
 
 import argparse
+import glob
 import json
 import os
 import shutil
@@ -68,12 +69,14 @@ class Bench:
         return path
 
     def write_job(self, name, model, configurations, evaluate):
+        """A job and its output, of which only the factors are left from an earlier time."""
         output = os.path.join(self.folder, name)
-        shutil.rmtree(output, ignore_errors=True)
         path = output + ".yaml"
         with open(path, "w", encoding="utf-8") as f:
             json.dump({"model": model, "output": output, "configurations": configurations,
                        "evaluate": evaluate}, f, indent=1)  # JSON is YAML
+        for scores in glob.glob(os.path.join(output, "evaluation*.h5")):
+            os.remove(scores)
         return path, output
 
     def run(self, job, *args, ranks=None):
@@ -86,8 +89,8 @@ class Bench:
         return time.monotonic() - start
 
     def timed(self, name, model, configurations, evaluate, *args):
-        """Seconds of evaluating alone, and the products that were counted: matrices are decomposed
-        by a run before, without tasks."""
+        """Seconds of evaluating alone, and the products that were counted: runs before it, without
+        tasks, decompose the matrices and tell how long the rest takes."""
         job, output = self.write_job(name, model, configurations, evaluate)
         nothing = self.run(job, "--set", "evaluate.tasks=[]")
         nothing = min(nothing, self.run(job, "--set", "evaluate.tasks=[]"))

@@ -61,9 +61,18 @@ static void *whole(const fixture *f) {
   return out;
 }
 
-static double rounded(const fixture *f, float x) {
-  if (f->operands == LRP_BF16) lrp_kv_round(&x, 1);
-  return (double)x;
+/* The operands as they are multiplied; empty() it. */
+static fixture rounded(const fixture *f) {
+  fixture r = *f;
+  fill(&r, f->t);
+  memcpy(r.q, f->q, (size_t)(f->t * q_width(f)) * sizeof *r.q);
+  memcpy(r.k, f->k, (size_t)(f->t * kv_width(f)) * sizeof *r.k);
+  memcpy(r.v, f->v, (size_t)(f->t * kv_width(f)) * sizeof *r.v);
+  if (f->operands == LRP_F32) return r;
+  lrp_kv_round(r.q, f->t * q_width(f));
+  lrp_kv_round(r.k, f->t * kv_width(f));
+  lrp_kv_round(r.v, f->t * kv_width(f));
+  return r;
 }
 
 /* softmax(q k^T / sqrt(d)) v of one row and head of a single sequence, from the definition */
@@ -77,14 +86,14 @@ static void naive_attention(const fixture *f, int64_t at, int64_t head, double *
   for (int64_t j = oldest; j <= at; j++) {
     const float *key = f->k + j * kv_width(f) + shared;
     double dot = 0.0;
-    for (int64_t c = 0; c < d; c++) dot += rounded(f, query[c]) * rounded(f, key[c]);
+    for (int64_t c = 0; c < d; c++) dot += (double)query[c] * (double)key[c];
     p[j] = exp(dot / sqrt((double)d));
     sum += p[j];
   }
   for (int64_t c = 0; c < d; c++) {
     out[c] = 0.0;
     for (int64_t j = oldest; j <= at; j++) {
-      out[c] += p[j] / sum * rounded(f, f->v[j * kv_width(f) + shared + c]);
+      out[c] += p[j] / sum * (double)f->v[j * kv_width(f) + shared + c];
     }
   }
   free(p);
@@ -97,14 +106,19 @@ static void check_definition(fixture f, int64_t t) {
   float row[256];
   fill(&f, t);
   unsigned char *out = whole(&f);
-  for (int64_t i = 0; i < t; i++) {
+  fixture exact = rounded(&f);
+  for (int64_t i = 0; i < t; i += i < 70 ? 1 : 17) {
     for (int64_t h = 0; h < f.shape.heads; h++) {
       const size_t at = (size_t)((i * f.shape.heads + h) * d) * lrp_dtype_size(f.operands);
       lrp_to_f32(row, out + at, f.operands, (size_t)d);
-      naive_attention(&f, i, h, expected);
+      naive_attention(&exact, i, h, expected);
       assert_true(distance(row, d, expected, 1, d) < bound);
     }
   }
+  unsigned char *same = whole(&exact); /* nothing else than the rounded operands is used */
+  assert_memory_equal(same, out, (size_t)t * row_bytes(&f));
+  free(same);
+  empty(&exact);
   free(out);
   empty(&f);
 }
@@ -157,18 +171,20 @@ static void test_window(void **state) {
 
 /* Bits as in one call, when rows arrive by steps of so many. */
 static void check_steps(fixture f) {
-  const lrp_branch branch = {-1, 0, 290};
-  fill(&f, 290);
-  unsigned char *once = whole(&f), *out = malloc(290 * row_bytes(&f));
-  for (int64_t step = 1; step <= 100; step += step < 7 ? 1 : 31) {
+  static const int64_t steps[] = {1, 3, 16, 50};
+  const lrp_branch branch = {-1, 0, 600};
+  fill(&f, 600);
+  unsigned char *once = whole(&f), *out = malloc(600 * row_bytes(&f));
+  for (int i = 0; i < 4; i++) {
+    const int64_t step = steps[i];
     lrp_kv *kv = create(&f, 1);
-    memset(out, 0, 290 * row_bytes(&f));
+    memset(out, 0, 600 * row_bytes(&f));
     assert_int_equal(lrp_kv_plan(kv, &branch, 1), LRP_OK);
     for (int64_t at = 0; at < f.t; at += step) {
       const lrp_run run = {0, at, f.t - at < step ? f.t - at : step, at};
       attend(kv, &f, &run, 1, out);
     }
-    assert_memory_equal(out, once, 290 * row_bytes(&f));
+    assert_memory_equal(out, once, 600 * row_bytes(&f));
     lrp_kv_destroy(&kv);
   }
   free(once);
@@ -179,7 +195,8 @@ static void check_steps(fixture f) {
 static void test_rows_do_not_depend_on_steps(void **state) {
   (void)state;
   with_kernels(check_steps, &(lrp_causal_shape){3, 3, 20, 0});
-  with_kernels(check_steps, &(lrp_causal_shape){8, 2, 16, 40});
+  with_kernels(check_steps, &(lrp_causal_shape){8, 2, 8, 40});
+  with_kernels(check_steps, &(lrp_causal_shape){1, 1, 16, 270}); /* more than a chunk */
 }
 
 /* A forest with forks at panel boundaries and inside, several in one panel. */
@@ -187,7 +204,7 @@ static const lrp_branch forest[] = {
     {-1, 0, 37}, {0, 37, 2},    {1, 39, 1},  {2, 40, 30},  {1, 39, 100}, {0, 37, 11},
     {5, 48, 16}, {5, 48, 1},    {7, 49, 40}, {-1, 0, 1},   {9, 1, 14},   {9, 1, 15},
     {11, 16, 5}, {10, 15, 300}, {6, 64, 1},  {-1, 0, 290}, {15, 290, 3}};
-enum { branches = sizeof forest / sizeof *forest, forest_rows = 900 };
+enum { branches = sizeof forest / sizeof *forest };
 
 static int64_t runs_of_forest(lrp_run runs[branches]) {
   int64_t rows = 0;
@@ -232,18 +249,23 @@ static void check_branches(const fixture *f, const lrp_run *runs, const unsigned
 static void check_forest(fixture f) {
   lrp_run runs[branches];
   const int64_t rows = runs_of_forest(runs);
-  assert_true(rows <= forest_rows);
+  const size_t bytes = (size_t)rows * row_bytes(&f);
   fill(&f, rows);
-  unsigned char *out = malloc((size_t)rows * row_bytes(&f));
+  unsigned char *out = malloc(bytes), *first = malloc(bytes);
   lrp_kv *kv = create(&f, 1);
-  for (int threads = 1; threads <= 4; threads *= 2) {
+  omp_set_num_threads(1);
+  assert_int_equal(lrp_kv_plan(kv, forest, branches), LRP_OK);
+  attend(kv, &f, runs, branches, first);
+  check_branches(&f, runs, first);
+  for (int threads = 2; threads <= 4; threads *= 2) {
     omp_set_num_threads(threads);
-    memset(out, 0, (size_t)rows * row_bytes(&f));
+    memset(out, 0, bytes);
     assert_int_equal(lrp_kv_plan(kv, forest, branches), LRP_OK);
     attend(kv, &f, runs, branches, out);
-    check_branches(&f, runs, out);
+    assert_memory_equal(out, first, bytes);
   }
   lrp_kv_destroy(&kv);
+  free(first);
   free(out);
   empty(&f);
 }
@@ -255,12 +277,203 @@ static void test_branches_do_not_depend_on_the_forest(void **state) {
   with_kernels(check_forest, &(lrp_causal_shape){1, 1, 64, 21});
 }
 
+/* Branches that grow side by side, by one row or two at a time, and runs without rows. */
+static void check_growth(fixture f) {
+  lrp_run runs[branches], next[branches];
+  const int64_t rows = runs_of_forest(runs);
+  const size_t bytes = (size_t)rows * row_bytes(&f);
+  fill(&f, rows);
+  unsigned char *out = malloc(bytes);
+  int64_t done[branches] = {0}, left = rows;
+  lrp_kv *kv = create(&f, 1);
+  omp_set_num_threads(2);
+  assert_int_equal(lrp_kv_plan(kv, forest, branches), LRP_OK);
+  while (left > 0) {
+    for (int64_t b = 0; b < branches; b++) {
+      const int64_t parent = forest[b].parent, rest = forest[b].length - done[b];
+      const bool ready = parent < 0 || done[parent] == forest[parent].length;
+      const int64_t count = !ready ? 0 : rest < b % 2 + 1 ? rest : b % 2 + 1;
+      next[b] = (lrp_run){b, forest[b].start + done[b], count, runs[b].first + done[b]};
+      done[b] += count;
+      left -= count;
+    }
+    attend(kv, &f, next, branches, out);
+  }
+  check_branches(&f, runs, out);
+  lrp_kv_destroy(&kv);
+  free(out);
+  empty(&f);
+}
+
+static void test_branches_grow_side_by_side(void **state) {
+  (void)state;
+  with_kernels(check_growth, &(lrp_causal_shape){2, 1, 18, 0});
+}
+
+/* Two layers are kept; a smaller plan in the memory of a larger one finds nothing of it. */
+static void check_layers(fixture f) {
+  const lrp_branch large = {-1, 0, 100}, small = {-1, 0, 35};
+  const lrp_run all = {0, 0, 35, 0}, begin = {0, 0, 20, 0}, rest = {0, 20, 15, 20};
+  const int64_t width = kv_width(&f);
+  fill(&f, 100);
+  const int64_t t = f.t;
+  f.t = 35;
+  unsigned char *alone = whole(&f);
+  unsigned char *out = malloc((size_t)t * row_bytes(&f)),
+                *other = malloc((size_t)t * row_bytes(&f));
+  lrp_kv *kv = create(&f, 2);
+  float *nan = malloc((size_t)(t * width) * sizeof *nan);
+  for (int64_t i = 0; i < t * width; i++) nan[i] = NAN;
+  assert_int_equal(lrp_kv_plan(kv, &large, 1), LRP_OK);
+  const lrp_run used = {0, 0, 100, 0};
+  for (int l = 0; l < 2; l++) {
+    assert_int_equal(lrp_kv_attention(kv, l, &used, 1, f.q, nan, nan, out), LRP_OK);
+  }
+  assert_int_equal(lrp_kv_plan(kv, &small, 1), LRP_OK);
+  memset(out, 0, (size_t)t * row_bytes(&f));
+  attend(kv, &f, &begin, 1, out);
+  assert_int_equal(lrp_kv_attention(kv, 1, &all, 1, f.q, f.v, f.k, other), LRP_OK);
+  attend(kv, &f, &rest, 1, out);
+  assert_memory_equal(out, alone, 35 * row_bytes(&f));
+  assert_memory_not_equal(other, alone, 35 * row_bytes(&f));
+  lrp_kv_destroy(&kv);
+  free(nan);
+  free(other);
+  free(out);
+  free(alone);
+  empty(&f);
+}
+
+static void test_layers_and_plans_are_apart(void **state) {
+  (void)state;
+  with_kernels(check_layers, &(lrp_causal_shape){2, 2, 20, 0});
+}
+
+/* A value that is no number changes the rows that see it alone. */
+static void check_not_finite(fixture f, float value) {
+  const int64_t bad = 20, width = kv_width(&f);
+  const size_t bytes = row_bytes(&f);
+  float row[64];
+  fill(&f, 40);
+  unsigned char *good = whole(&f);
+  f.v[bad * width + width - 1] = value; /* of the last head */
+  unsigned char *out = whole(&f);
+  assert_memory_equal(out, good, (size_t)bad * bytes);
+  for (int64_t i = bad; i < f.t; i++) {
+    lrp_to_f32(row, out + (size_t)i * bytes, f.operands, (size_t)q_width(&f));
+    assert_true(isnan(row[q_width(&f) - 1]));
+    assert_memory_equal(out + (size_t)i * bytes, good + (size_t)i * bytes, bytes / 2);
+  }
+  free(out);
+  free(good);
+  empty(&f);
+}
+
+static void check_spoilt(fixture f) {
+  check_not_finite(f, NAN);
+  check_not_finite(f, INFINITY);
+}
+
+static void test_what_is_no_number(void **state) {
+  (void)state;
+  with_kernels(check_spoilt, &(lrp_causal_shape){2, 2, 5, 0});
+  with_kernels(check_spoilt, &(lrp_causal_shape){2, 2, 8, 0});
+}
+
+/* Scores of hundreds: the largest key takes all, and nothing overflows. */
+static void check_peaked(fixture f) {
+  const int64_t d = f.shape.head_dim;
+  float row[64];
+  fill(&f, 50);
+  for (int64_t i = 0; i < f.t * d; i++) {
+    f.q[i] = 16.0f;
+    f.k[i] = i / d == 10 ? 16.0f : -16.0f;
+  }
+  unsigned char *out = whole(&f);
+  fixture exact = rounded(&f);
+  for (int64_t i = 10; i < f.t; i++) {
+    lrp_to_f32(row, out + (size_t)i * row_bytes(&f), f.operands, (size_t)d);
+    for (int64_t c = 0; c < d; c++) {
+      assert_true(fabsf(row[c] - exact.v[10 * d + c]) < 1e-6f);
+    }
+  }
+  empty(&exact);
+  free(out);
+  empty(&f);
+}
+
+static void test_peaked(void **state) {
+  (void)state;
+  with_kernels(check_peaked, &(lrp_causal_shape){1, 1, 16, 0});
+}
+
+/* More positions than the scores of a block have room for. */
+static void check_far(fixture f) {
+  enum { t = 25000 };
+  const lrp_branch branch = {-1, 0, t};
+  const lrp_run run = {0, 0, t - 7, 0}, last = {0, t - 7, 7, t - 7};
+  const double bound = f.operands == LRP_BF16 ? 1e-3 : 1e-6; /* means of v are small */
+  double expected[4];
+  float row[8];
+  fill(&f, t);
+  fixture exact = rounded(&f);
+  unsigned char *out = malloc(t * row_bytes(&f));
+  lrp_kv *kv = create(&f, 1);
+  assert_int_equal(lrp_kv_plan(kv, &branch, 1), LRP_OK);
+  assert_int_equal(lrp_kv_keep(kv, 0, &run, 1, f.k, f.v), LRP_OK);
+  attend(kv, &f, &last, 1, out);
+  for (int64_t i = t - 7; i < t; i++) {
+    lrp_to_f32(row, out + (size_t)i * row_bytes(&f), f.operands, 8);
+    for (int64_t h = 0; h < 2; h++) {
+      naive_attention(&exact, i, h, expected);
+      assert_true(distance(row + 4 * h, 4, expected, 1, 4) < bound);
+    }
+  }
+  lrp_kv_destroy(&kv);
+  free(out);
+  empty(&exact);
+  empty(&f);
+}
+
+static void test_far(void **state) {
+  (void)state;
+  with_kernels(check_far, &(lrp_causal_shape){2, 1, 4, 0});
+}
+
+/* 37 + 2 positions: three panels, and one that begins with the last. */
+static void test_memory(void **state) {
+  const lrp_branch two[] = {{-1, 0, 37}, {0, 37, 2}};
+  const lrp_branch endless = {-1, 0, INT64_C(1) << 62};
+  const lrp_branch many[] = {endless, endless, endless, endless};
+  const lrp_causal_shape shape = {4, 2, 20, 0};
+  lrp_kv *kv;
+  (void)state;
+  assert_int_equal(lrp_kv_bytes(&shape, LRP_F32, 3, two, 2), 3 * 2 * 4 * 16 * (20 + 32) * 4);
+  assert_int_equal(lrp_kv_bytes(&shape, LRP_F32, 1, two, 0), 0);
+  assert_int_equal(lrp_kv_create(&shape, LRP_F32, 1, &kv), LRP_OK);
+  assert_int_equal(lrp_kv_plan(kv, many, 4), LRP_ERR_MEM);
+  assert_non_null(strstr(lrp_failure_message(LRP_ERR_MEM), "keys and values"));
+  lrp_failure_clear();
+  assert_int_equal(lrp_kv_plan(kv, two, 2), LRP_OK);
+  assert_int_equal(lrp_kv_attention(kv, 0, NULL, 0, NULL, NULL, NULL, NULL), LRP_OK);
+  assert_int_equal(lrp_kv_plan(kv, NULL, 0), LRP_OK);
+  assert_int_equal(lrp_kv_attention(kv, 0, NULL, 0, NULL, NULL, NULL, NULL), LRP_OK);
+  lrp_kv_destroy(&kv);
+  lrp_kv_destroy(&kv);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_definition),
       cmocka_unit_test(test_window),
       cmocka_unit_test(test_rows_do_not_depend_on_steps),
       cmocka_unit_test(test_branches_do_not_depend_on_the_forest),
+      cmocka_unit_test(test_branches_grow_side_by_side),
+      cmocka_unit_test(test_layers_and_plans_are_apart),
+      cmocka_unit_test(test_what_is_no_number),
+      cmocka_unit_test(test_peaked),
+      cmocka_unit_test(test_far),
+      cmocka_unit_test(test_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 
 #include "byte_tokenizer.h"
 #include "pipeline/generate.h"
+#include "task_file.h"
 
 static lrp_endings endings_of(int64_t max_new, const char *first, const char *second) {
   const lrp_task_kind kind = {.stops = {first, second}, .max_new = max_new};
@@ -69,6 +70,40 @@ static void test_special_stops(void **state) {
   assert_int_equal(ends_at(&none, "abc", eos), 0);
   assert_int_equal(none.n_stops, 1);
   fake_eos = eos;
+}
+
+/* ---- what the model says ends a text ---- */
+
+static lrp_status read_model(const char *generation, const char *config, lrp_endings *e) {
+  char command[128];
+  snprintf(command, sizeof command, "rm -rf '%s'/*", task_dir);
+  assert_int_equal(system(command), 0);
+  if (generation) put_file("generation_config.json", generation);
+  put_file("config.json", config);
+  *e = endings_of(100, NULL, NULL);
+  return lrp_endings_of_model(e, task_dir);
+}
+
+static void test_the_model_has_its_own(void **state) {
+  lrp_endings e;
+  (void)state;
+  assert_int_equal(read_model("{\"eos_token_id\": [98, 2, 77]}", "{}", &e), LRP_OK);
+  assert_int_equal(ends_at(&e, "aaM", 'x'), 3);
+  assert_int_equal(ends_at(&e, "aabM", 'x'), 3);
+  assert_int_equal(e.n_ends, 3);
+  assert_int_equal(read_model(NULL, "{\"eos_token_id\": 77}", &e), LRP_OK);
+  assert_int_equal(ends_at(&e, "abM", 'x'), 3);
+  assert_int_equal(read_model("{\"eos_token_id\": null}", "{\"eos_token_id\": 77}", &e), LRP_OK);
+  assert_int_equal(ends_at(&e, "abM", eos), 4);
+  assert_int_equal(read_model(NULL, "{}", &e), LRP_OK);
+  lrp_failure_clear();
+  assert_int_equal(read_model("{\"eos_token_id\": [1, \"x\"]}", "{}", &e), LRP_ERR_DATA);
+  assert_int_equal(read_model("{\"eos_token_id\": 4294967296}", "{}", &e), LRP_ERR_DATA);
+  assert_int_equal(
+      read_model("{\"eos_token_id\": [1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]}", "{}", &e),
+      LRP_ERR_DATA);
+  assert_int_equal(read_model("[]", "{}", &e), LRP_ERR_DATA);
+  lrp_failure_clear();
 }
 
 static void assert_text(const lrp_endings *e, const char *generated, const char *expected) {
@@ -304,10 +339,10 @@ static void test_a_failing_pass(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_answers_end),       cmocka_unit_test(test_the_tail_is_short),
-      cmocka_unit_test(test_special_stops),     cmocka_unit_test(test_texts_are_cut),
-      cmocka_unit_test(test_together_as_alone), cmocka_unit_test(test_one_token),
-      cmocka_unit_test(test_a_failing_pass),
+      cmocka_unit_test(test_answers_end),   cmocka_unit_test(test_the_tail_is_short),
+      cmocka_unit_test(test_special_stops), cmocka_unit_test(test_the_model_has_its_own),
+      cmocka_unit_test(test_texts_are_cut), cmocka_unit_test(test_together_as_alone),
+      cmocka_unit_test(test_one_token),     cmocka_unit_test(test_a_failing_pass),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, task_dir_create, task_dir_remove);
 }
