@@ -15,7 +15,7 @@ endif
 
 help:
 	@echo "make             build the program: build/release/lrpipe"
-	@echo "make demo        build it and run a small study with two process ranks"
+	@echo "make demo        build it and repeat the paper's E5 on a small model, with two process ranks"
 	@echo "make test        build with warnings as errors and run all tests"
 	@echo "make debug-test  the same with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make fault-test  calls that fail: memory, writes, reads; one after the other"
@@ -34,14 +34,10 @@ all: deps
 
 demo: deps
 	cmake --preset release
-	cmake --build --preset release -j$(jobs) --target lrpipe synth_model
-	@# config.json is written last: without it the model is a part of one
-	test -e $(demo)/model/config.json || { rm -rf $(demo)/model && \
-	  build/release/tests/tools/synth_model $(demo)/model --hidden 128 --intermediate 344 \
-	    --layers 8 --heads 4 --vocab 1024 --outliers 0; }
+	cmake --build --preset release -j$(jobs) --target lrpipe
 	mpirun --oversubscribe -np 2 build/release/lrpipe jobs/demo.yaml
 	@echo
-	@echo "The model is in $(demo)/model, the results are in $(demo)/run:"
+	@echo "The model is in jobs/demo/model, the results are in $(demo)/run:"
 	@cd $(demo)/run && find . -type f ! -name lock | sort | sed 's|^\./|  $(demo)/run/|'
 
 test: deps

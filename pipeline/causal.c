@@ -29,6 +29,7 @@ struct lrp_causal {
   const lrp_task *task;
   lrp_forest forest;
   int64_t products, learned; /* layers x tokens computed, now and when learn() was called */
+  int64_t before;            /* by the process ranks before this one, not recorded yet */
   double mark;               /* when that was */
 };
 
@@ -169,14 +170,16 @@ static double learn(lrp_causal *s) {
   return seconds;
 }
 
-/* Write the scores down, with the work that was done since the last time. */
+/* Write the scores down, with the work that was done since the last time. What a column has done is
+ * counted by its first process rank: the last one may be of another node than progress.json. */
 static lrp_status record(lrp_causal *s, int configuration) {
-  const int64_t work = s->products - s->learned;
+  const int64_t work = s->products - s->learned + s->before;
   lrp_status st = check_finite(s, configuration);
   if (st != LRP_OK) return st;
+  s->before = 0;
   st = lrp_scorebook_put(s->book, lrp_portion_block(s->book, s->portion, configuration), s->ll,
                          s->greedy, learn(s), work);
-  if (st == LRP_OK) lrp_progress_advance(s->control->progress, 1);
+  if (st == LRP_OK && !s->column) lrp_progress_advance(s->control->progress, 1);
   if (st == LRP_OK && lrp_stop_checkpoint(s->control->stop)) st = lrp_scorebook_flush(s->book);
   return st;
 }
@@ -210,10 +213,11 @@ static lrp_status finish(void *context, const int *configurations, int n, int x)
 /* Whoever takes blocks decides; the others of a column do what they are sent. */
 static lrp_status go_on(void *context, int layers) {
   lrp_causal *s = context;
-  const double tokens = (double)s->forest.batch.n_tokens * layers / s->sweep->layers;
+  double tokens = (double)s->forest.batch.n_tokens * layers / s->sweep->layers;
   if (s->column) {
     const lrp_status st = lrp_spread_status(s->column);
     if (st != LRP_OK || s->from > 0) return st;
+    tokens *= lrp_spread_depth(s->column);
   }
   lrp_watch_phase(s->control->watch, "evaluate block %lld of task %s", (long long)s->portion->block,
                   s->task->kind->name);
@@ -228,7 +232,7 @@ static lrp_status begin(lrp_causal *s, const lrp_portion *portion) {
   s->portion = portion;
   s->block = &s->book->blocks[lrp_portion_block(s->book, portion, 0)];
   s->task = &study->tasks[portion->task];
-  s->products = s->learned = 0;
+  s->products = s->learned = s->before = 0;
   s->mark = MPI_Wtime();
   for (int64_t i = 0; i < s->block->n; i++) {
     const lrp_request *r = &s->task->requests[s->block->first + i];
@@ -257,10 +261,20 @@ lrp_status lrp_causal_portion(lrp_causal *causal, const lrp_portion *portion,
   return st == LRP_OK ? walk(causal, configurations, n) : st;
 }
 
+/* Products of the process ranks before this one: the same walk, which all of them have room for, up
+ * to the layers here. set: memory for configurations */
+static lrp_status count_before(lrp_causal *s, const lrp_portion *portion, int *set) {
+  const int n = lrp_portion_todo(s->book, s->sweep, portion, set);
+  const int64_t layers = lrp_sweep_cost(s->sweep, set, n, 0, s->from, room(s));
+  s->before = s->forest.batch.n_tokens * layers;
+  return layers < 0 ? LRP_ERR_MEM : LRP_OK;
+}
+
 lrp_status lrp_causal_follow(lrp_causal *causal, const lrp_portion *portion) {
   lrp_causal *s = causal;
   int *set = calloc((size_t)portion->n, sizeof *set), n = 0;
   lrp_status st = set ? begin(s, portion) : lrp_fail_memory(sizeof *set, "a block of requests");
+  if (st == LRP_OK) st = count_before(s, portion, set);
   if (st == LRP_OK) st = reserve(s, &s->received);
   float *x = st == LRP_OK ? s->received.data : NULL;
   while (

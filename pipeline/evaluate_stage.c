@@ -31,14 +31,11 @@ static lrp_status deal_portions(const stage *s, bool *todo, int *node) {
   const int64_t n = s->portions.n;
   double *cost = malloc(((size_t)n + 1) * sizeof *cost);
   int *capacity = malloc((size_t)s->topo->n_nodes * sizeof *capacity);
-  lrp_status st = cost && capacity
-                      ? LRP_OK
-                      : lrp_fail_memory((size_t)n * sizeof *cost, "a schedule");
+  lrp_status st =
+      cost && capacity ? LRP_OK : lrp_fail_memory((size_t)n * sizeof *cost, "a schedule");
   if (st == LRP_OK) {
-    for (int i = 0; i < s->topo->n_nodes; i++)
-      capacity[i] = s->topo->node_ranks[i];
-    if (s->weights)
-      lrp_weights_capacity(s->weights, capacity);
+    for (int i = 0; i < s->topo->n_nodes; i++) capacity[i] = s->topo->node_ranks[i];
+    if (s->weights) lrp_weights_capacity(s->weights, capacity);
     for (int64_t i = 0; i < n; i++) {
       cost[i] = s->portions.portions[i].tokens;
       todo[i] = cost[i] > 0.0;
@@ -55,36 +52,35 @@ static lrp_status deal_portions(const stage *s, bool *todo, int *node) {
 static void learn(const lrp_scorebook *book, lrp_stop *stop, int threads) {
   const double flops_per_thread = 5e10;
   const lrp_config *config = &book->study->model.config;
-  const double flops_per_token =
-      2.0 * (double)lrp_config_linear_parameters(config);
+  const double flops_per_token = 2.0 * (double)lrp_config_linear_parameters(config);
   lrp_stop_stage(stop, flops_per_token / (flops_per_thread * threads));
   for (int64_t b = 0; b < book->n_blocks; b++) {
     lrp_unit_record record;
-    if (!lrp_scorebook_done(book, b, &record))
-      continue;
+    if (!lrp_scorebook_done(book, b, &record)) continue;
     const bool counted = config->family == LRP_FAMILY_LLAMA;
-    const double tokens = counted ? record.predicted / lrp_config_layers(config)
-                                  : (double)book->blocks[b].tokens;
+    const double tokens =
+        counted ? record.predicted / lrp_config_layers(config) : (double)book->blocks[b].tokens;
     lrp_stop_learn(stop, tokens, record.seconds);
   }
 }
 
 /* ---- the work ---- */
 
+/* Whether this process rank takes portions, not what others send of them. */
+static bool takes_blocks(const stage *s) {
+  return !s->weights || lrp_weights_takes(s->weights);
+}
+
 /* One configuration at a time: what an encoder computes, or an answer that is
  * generated. */
-static lrp_status compute_block(stage *s, const lrp_portion *p,
-                                int configuration) {
+static lrp_status compute_block(stage *s, const lrp_portion *p, int configuration) {
   const int64_t b = lrp_portion_block(s->book, p, configuration);
   const double start = MPI_Wtime();
-  lrp_status st = s->encoder
-                      ? lrp_scorer_block(s->encoder, s->book, s->store, b)
-                      : lrp_decoding_block(s->decoding, b);
+  lrp_status st = s->encoder ? lrp_scorer_block(s->encoder, s->book, s->store, b)
+                             : lrp_decoding_block(s->decoding, b);
   lrp_stop_learn(s->control->stop, p->tokens, MPI_Wtime() - start);
-  if (st == LRP_OK)
-    lrp_progress_advance(s->control->progress, 1);
-  if (st == LRP_OK && lrp_stop_checkpoint(s->control->stop))
-    st = lrp_scorebook_flush(s->book);
+  if (st == LRP_OK && takes_blocks(s)) lrp_progress_advance(s->control->progress, 1);
+  if (st == LRP_OK && lrp_stop_checkpoint(s->control->stop)) st = lrp_scorebook_flush(s->book);
   return st;
 }
 
@@ -95,16 +91,18 @@ static bool generates(const stage *s, const lrp_portion *p) {
 static lrp_status compute_portion(stage *s, const lrp_portion *p) {
   const int n = lrp_portion_todo(s->book, &s->sweep, p, s->todo);
   lrp_status st = LRP_OK;
-  if (s->causal && !generates(s, p))
-    return lrp_causal_portion(s->causal, p, s->todo, n);
-  for (int i = 0; st == LRP_OK && i < n; i++)
-    st = compute_block(s, p, s->todo[i]);
+  if (s->causal && !generates(s, p)) {
+    st = lrp_causal_portion(s->causal, p, s->todo, n);
+    if (st == LRP_OK && lrp_weights_column(s->weights))
+      lrp_progress_advance(s->control->progress, n);
+    return st;
+  }
+  for (int i = 0; st == LRP_OK && i < n; i++) st = compute_block(s, p, s->todo[i]);
   return st;
 }
 
 static void say_phase(const stage *s, const lrp_portion *p) {
-  lrp_watch_phase(s->control->watch, "evaluate block %lld of task %s",
-                  (long long)p->block,
+  lrp_watch_phase(s->control->watch, "evaluate block %lld of task %s", (long long)p->block,
                   s->book->study->tasks[p->task].kind->name);
 }
 
@@ -115,15 +113,12 @@ static lrp_status lead(stage *s, lrp_deal *deal) {
   int64_t i;
   while (st == LRP_OK && (i = lrp_deal_next(deal)) >= 0) {
     const lrp_portion *p = &s->portions.portions[i];
-    const double tokens =
-        (double)s->book->blocks[lrp_portion_block(s->book, p, 0)].tokens;
-    st = lrp_stop_check(s->control->stop, tokens);
-    if (st != LRP_OK || (column && !lrp_spread_begin(column, i)))
-      break;
+    const double tokens = (double)s->book->blocks[lrp_portion_block(s->book, p, 0)].tokens;
+    st = lrp_stop_check(s->control->stop, column ? tokens * lrp_spread_depth(column) : tokens);
+    if (st != LRP_OK || (column && !lrp_spread_begin(column, i))) break;
     say_phase(s, p);
     st = compute_portion(s, p);
-    if (column)
-      lrp_spread_end(column, st);
+    if (column) lrp_spread_end(column, st);
   }
   return st;
 }
@@ -136,27 +131,22 @@ static lrp_status follow(stage *s) {
   while (column && lrp_spread_take(column, &i)) {
     const lrp_portion *p = &s->portions.portions[i];
     say_phase(s, p);
-    st = generates(s, p) ? compute_portion(s, p)
-                         : lrp_causal_follow(s->causal, p);
+    st = generates(s, p) ? compute_portion(s, p) : lrp_causal_follow(s->causal, p);
     lrp_spread_end(column, st);
-    lrp_watch_wait(s->control->watch,
-                   "evaluate: wait for the process rank before this one");
+    lrp_watch_wait(s->control->watch, "evaluate: wait for the process rank before this one");
   }
   return st;
 }
 
 static lrp_status work(stage *s, lrp_deal *deal) {
-  const bool takes = !s->weights || lrp_weights_takes(s->weights);
   lrp_column *column = s->weights ? lrp_weights_column(s->weights) : NULL;
-  lrp_status st = takes ? lead(s, deal) : follow(s);
-  if (column)
-    st = lrp_spread_finish(column, st);
+  lrp_status st = takes_blocks(s) ? lead(s, deal) : follow(s);
+  if (column) st = lrp_spread_finish(column, st);
   if (st > LRP_STOPPED) {
     lrp_deal_stop(deal);
     lrp_stop_abandon(s->control->stop);
   }
-  const lrp_status flushed =
-      lrp_scorebook_flush(s->book); /* what is done stays done */
+  const lrp_status flushed = lrp_scorebook_flush(s->book); /* what is done stays done */
   return st > flushed ? st : flushed;
 }
 
@@ -164,8 +154,7 @@ static lrp_status work(stage *s, lrp_deal *deal) {
 
 static bool has_generation(const lrp_study *study) {
   for (int t = 0; t < study->n_tasks; t++) {
-    if (study->tasks[t].kind->output == LRP_GENERATE)
-      return true;
+    if (study->tasks[t].kind->output == LRP_GENERATE) return true;
   }
   return false;
 }
@@ -174,26 +163,19 @@ static bool has_generation(const lrp_study *study) {
 static lrp_status prepare(stage *s) {
   const lrp_study *study = s->book->study;
   const int columns = s->topo->size;
-  lrp_status st =
-      lrp_agree(lrp_sweep_create(&study->plan, &s->sweep), s->topo->comm);
-  if (st != LRP_OK)
-    return st;
+  lrp_status st = lrp_agree(lrp_sweep_create(&study->plan, &s->sweep), s->topo->comm);
+  if (st != LRP_OK) return st;
   s->todo = calloc((size_t)study->plan.n_configurations + 1, sizeof *s->todo);
-  if (!s->todo)
-    st = lrp_fail_memory(sizeof *s->todo, "a schedule");
-  if (st == LRP_OK)
-    st = lrp_portions_create(s->book, &s->sweep, columns, &s->portions);
+  if (!s->todo) st = lrp_fail_memory(sizeof *s->todo, "a schedule");
+  if (st == LRP_OK) st = lrp_portions_create(s->book, &s->sweep, columns, &s->portions);
   st = lrp_agree(st, s->topo->comm);
-  if (st != LRP_OK)
-    return st;
+  if (st != LRP_OK) return st;
   if (study->model.config.family == LRP_FAMILY_BERT) {
     return lrp_agree(lrp_scorer_create(s->book, &s->encoder), s->topo->comm);
   }
   st = lrp_weights_open(study, s->topo, &s->weights);
-  if (st != LRP_OK)
-    return st;
-  st = lrp_causal_create(s->book, s->store, &s->sweep, s->weights, s->control,
-                         &s->causal);
+  if (st != LRP_OK) return st;
+  st = lrp_causal_create(s->book, s->store, &s->sweep, s->weights, s->control, &s->causal);
   if (st == LRP_OK && has_generation(study)) {
     st = lrp_decoding_create(s->book, s->store, s->weights, &s->decoding);
   }
@@ -206,18 +188,14 @@ static lrp_status run(stage *s) {
   bool *todo = calloc(n, sizeof *todo);
   int *node = calloc(n, sizeof *node);
   lrp_deal *deal = NULL;
-  lrp_status st =
-      todo && node ? LRP_OK : lrp_fail_memory(n * sizeof *node, "a schedule");
-  if (st == LRP_OK)
-    st = deal_portions(s, todo, node);
+  lrp_status st = todo && node ? LRP_OK : lrp_fail_memory(n * sizeof *node, "a schedule");
+  if (st == LRP_OK) st = deal_portions(s, todo, node);
   st = lrp_agree(st, s->topo->comm);
-  if (st == LRP_OK)
-    st = lrp_deal_create(s->topo, node, todo, NULL, s->portions.n, &deal);
+  if (st == LRP_OK) st = lrp_deal_create(s->topo, node, todo, NULL, s->portions.n, &deal);
   if (st == LRP_OK) {
     learn(s->book, s->control->stop, s->topo->threads);
     st = work(s, deal);
-    lrp_watch_wait(s->control->watch,
-                   "evaluate: wait for the other process ranks");
+    lrp_watch_wait(s->control->watch, "evaluate: wait for the other process ranks");
     st = lrp_agree(st, s->topo->comm);
     lrp_deal_destroy(&deal);
   }
@@ -228,28 +206,23 @@ static lrp_status run(stage *s) {
 
 static int64_t count_open(const lrp_scorebook *book) {
   int64_t n = 0;
-  for (int64_t b = 0; b < book->n_blocks; b++)
-    n += !lrp_scorebook_done(book, b, NULL);
+  for (int64_t b = 0; b < book->n_blocks; b++) n += !lrp_scorebook_done(book, b, NULL);
   return n;
 }
 
-lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store,
-                              const lrp_topology *topo, lrp_control *control) {
+lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_topology *topo,
+                              lrp_control *control) {
   stage s = {.book = book, .store = store, .topo = topo, .control = control};
   const int64_t n_todo = count_open(book);
 
-  lrp_log("evaluate: %lld of %lld blocks to do", (long long)n_todo,
-          (long long)book->n_blocks);
-  if (n_todo == 0)
-    return LRP_OK;
+  lrp_log("evaluate: %lld of %lld blocks to do", (long long)n_todo, (long long)book->n_blocks);
+  if (n_todo == 0) return LRP_OK;
   lrp_status st = prepare(&s);
   if (st == LRP_OK) {
-    lrp_progress_begin(control->progress, "evaluate", book->n_blocks,
-                       book->n_blocks - n_todo);
+    lrp_progress_begin(control->progress, "evaluate", book->n_blocks, book->n_blocks - n_todo);
     st = run(&s);
   }
-  if (st == LRP_OK)
-    st = lrp_scorebook_refresh(book);
+  if (st == LRP_OK) st = lrp_scorebook_refresh(book);
   lrp_scorer_destroy(&s.encoder);
   lrp_decoding_destroy(&s.decoding);
   lrp_causal_destroy(&s.causal);

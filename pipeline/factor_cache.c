@@ -88,9 +88,10 @@ static void make_room(lrp_factor_cache *cache, const entry *e) {
     entry **at = oldest(cache);
     const bool stale = at && cache->uses - (*at)->last_use > stale_passes * cache->n_units;
     if (!stale) {
-      if (e->users == 0) forget(cache, place_of(cache, e));
+      if (e && e->users == 0) forget(cache, place_of(cache, e));
       return;
     }
+    if (*at == e) e = NULL; /* held for long, and stale itself */
     forget(cache, at);
   }
 }

@@ -15,6 +15,8 @@ void lrp_job_free(lrp_job *job) {
     lrp_job_configuration_free(&job->configurations[i]);
   }
   free(job->configurations);
+  for (int i = 0; i < job->n_sweeps; i++) lrp_sweep_entry_free(&job->sweeps[i]);
+  free(job->sweeps);
   free(job->evaluate.data);
   lrp_free_strings(job->evaluate.tasks, job->evaluate.n_tasks);
   free(job->evaluate.task_shots);
@@ -202,7 +204,7 @@ static lrp_status check_job(const parse_state *s, const char *path) {
   const lrp_job *job = s->job;
   const char *missing = NULL;
 
-  if (job->n_configurations == 0) missing = "configurations";
+  if (job->n_configurations == 0 && job->n_sweeps == 0) missing = "configurations";
   if (!job->output) missing = "output";
   if (!job->model) missing = "model";
   if (missing) {

@@ -24,7 +24,8 @@ typedef enum {
   LRP_RULE_ENERGY      /* energy: e */
 } lrp_rank_rule;
 
-/** One entry of configurations:, as written; lrp_plan_create() resolves it against a model. */
+/** One entry of configurations:, as written; lrp_plan_create() resolves it against a model. Also
+ * one choice of a sweep, which has a name and layers, or a name and tensors. */
 typedef struct {
   char *name;
   bool all_layers;
@@ -41,6 +42,45 @@ typedef struct {
   char *origin; /* "job.yaml:7", for messages */
 } lrp_job_configuration;
 
+/** A configuration for each layer, each tensor, or each tensor of each layer. */
+typedef enum {
+  LRP_EACH_NOTHING,
+  LRP_EACH_LAYER,
+  LRP_EACH_TENSOR,
+  LRP_EACH_UNIT,
+} lrp_sweep_each;
+
+/** A number, or a list of them: then the sweep goes over it, and names say which one it is. */
+typedef struct {
+  double *values; /* owned, n */
+  int n;
+  bool swept;
+} lrp_numbers;
+
+/** Sets of layers or of tensors. A single set has no name; those that a sweep goes over have. */
+typedef struct {
+  lrp_job_configuration *sets; /* owned, n */
+  int n;
+  enum { LRP_SETS_ONE, LRP_SETS_NUMBERED, LRP_SETS_NAMED } form; /* a set, a list, a map of them */
+} lrp_sets;
+
+/** One entry of sweep:, as written; lrp_expand() makes configurations of it. */
+typedef struct {
+  char *name;     /* owned: what the names of its configurations begin with */
+  char *origin;   /* owned: "job.yaml:7", for messages */
+  uint64_t given; /* bit i: the i-th of the table's keys of a sweep is there */
+  lrp_sweep_each each;
+  lrp_sets layers, tensors;    /* n = 0: all */
+  int64_t first;               /* layer that stretches of strides and counts begin with */
+  lrp_numbers strides, counts; /* n = 0: none */
+  lrp_rank_rule rule;          /* RANK, RATIO or ENERGY: what values holds */
+  lrp_numbers values;
+  int64_t samples, seed; /* samples = 0: none */
+  double reduction[2];   /* percent: least and most */
+  int64_t distance, keep_first, keep_last;
+  int64_t for_layers, for_hidden_size; /* of the model that it is written for; 0: this one */
+} lrp_job_sweep;
+
 /** Type in which factors are stored / the forward pass is computed. */
 typedef enum { LRP_STORE_F32, LRP_STORE_F16, LRP_STORE_BF16, LRP_STORE_MODEL } lrp_store_dtype;
 typedef enum { LRP_EVAL_AUTO, LRP_EVAL_F32, LRP_EVAL_BF16 } lrp_eval_dtype;
@@ -54,6 +94,8 @@ typedef struct {
   } decompose;
   lrp_job_configuration *configurations; /* owned */
   int n_configurations;
+  lrp_job_sweep *sweeps; /* owned */
+  int n_sweeps;
   struct {
     char *data;
     char **tasks;        /* owned, n_tasks */
@@ -104,6 +146,9 @@ void lrp_job_print_reference(void);
 
 /** Whether name matches [A-Za-z0-9][A-Za-z0-9._-]*. Local. */
 bool lrp_is_name(const char *name);
+
+/** Most characters of a configuration's name; most samples of a sweep. */
+enum { LRP_MAX_NAME = 100, LRP_MAX_SAMPLES = 99999 };
 
 /** Parse "2,17,31", "3:31:2", "all"; "q_proj,k_proj" (command line) like the keys layers and
  *  tensors, into an entry that is zeroed there. Local. @return LRP_OK, LRP_ERR_USAGE, LRP_ERR_MEM;

@@ -7,7 +7,7 @@
 #include "pipeline/job_keys.h"
 #include "pipeline/words.h"
 
-enum { max_name = 100, max_tensors = 64 };
+enum { max_tensors = 64 };
 
 void lrp_job_configuration_free(lrp_job_configuration *c) {
   free(c->name);
@@ -41,7 +41,7 @@ static bool ends_with(const char *text, const char *end) {
 /* A configuration gets a directory of its name beside the files of the run: job.yaml, run.log,
  * factors.2.h5, tradeoff.csv, report.html, ... Whatever such a file may be called is refused, in
  * any case (file systems without case), and the two that have no suffix. */
-static bool is_reserved(const char *name) {
+bool lrp_is_reserved_name(const char *name) {
   static const char *const suffixes[] = {".yaml", ".log",  ".json",    ".jsonl", ".h5",
                                          ".csv",  ".html", ".partial", ".lock"};
   for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
@@ -50,28 +50,32 @@ static bool is_reserved(const char *name) {
   return strcasecmp(name, "lock") == 0 || strcasecmp(name, "stop") == 0;
 }
 
-lrp_status lrp_entry_read_name(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
-                               void *entry) {
-  lrp_job_configuration *c = entry;
+lrp_status lrp_read_name(const lrp_yaml *y, const yaml_node_t *node, const char *key, char **name) {
   const char *text;
-  const lrp_status st = lrp_yaml_string(y, node, lrp_job_key_leaf(key), &text);
+  const lrp_status st = lrp_yaml_string(y, node, key, &text);
 
   if (st != LRP_OK) return st;
-  if (strlen(text) > max_name) {
-    return lrp_yaml_fail(y, node, "name: longer than %d characters", max_name);
+  if (strlen(text) > LRP_MAX_NAME) {
+    return lrp_yaml_fail(y, node, "%s: longer than %d characters", key, LRP_MAX_NAME);
   }
   if (!lrp_is_name(text)) {
     return lrp_yaml_fail(y, node,
-                         "name: '%s' is not a name: letters, digits, '.', '_' and '-', the first "
-                         "a letter or digit",
-                         text);
+                         "%s: '%s' is not a name: letters, digits, '.', '_' and '-', the first a "
+                         "letter or digit",
+                         key, text);
   }
-  if (is_reserved(text)) {
+  if (lrp_is_reserved_name(text)) {
     return lrp_yaml_fail(
-        y, node, "name: '%s' could be a file of the output directory; choose another", text);
+        y, node, "%s: '%s' could be a file of the output directory; choose another", key, text);
   }
-  c->name = strdup(text);
-  return c->name ? LRP_OK : lrp_fail_memory(strlen(text) + 1, "a configuration's name");
+  *name = strdup(text);
+  return *name ? LRP_OK : lrp_fail_memory(strlen(text) + 1, "a configuration's name");
+}
+
+lrp_status lrp_entry_read_name(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                               void *entry) {
+  lrp_job_configuration *c = entry;
+  return lrp_read_name(y, node, lrp_job_key_leaf(key), &c->name);
 }
 
 void lrp_entry_write_name(FILE *out, const lrp_job_key *key, const void *entry) {
@@ -218,7 +222,7 @@ static lrp_status read_rank_of_tensor(const lrp_yaml *y, const yaml_node_t *map,
   const char *tensor;
   lrp_status st = lrp_yaml_key_text(y, map, i, &tensor);
 
-  if (st == LRP_OK && strlen(tensor) > max_name) {
+  if (st == LRP_OK && strlen(tensor) > LRP_MAX_NAME) {
     st = lrp_yaml_fail(y, lrp_yaml_map_key(y, map, i), "rank: no tensor has so long a name");
   }
   if (st != LRP_OK) return st;
@@ -293,19 +297,20 @@ void lrp_entry_write_fraction(FILE *out, const lrp_job_key *key, const void *ent
 
 /* ---- entries ---- */
 
-static lrp_status read_key(const lrp_yaml *y, const yaml_node_t *map, int i,
-                           lrp_job_configuration *c) {
+lrp_status lrp_entry_read_key(const lrp_yaml *y, const yaml_node_t *map, int i, const char *list,
+                              const char *what, void *entry, const lrp_job_key **found) {
   char path[128], suggestion[LRP_SUGGESTION];
   const lrp_job_key *key;
   const char *name;
   lrp_status st = lrp_yaml_key_text(y, map, i, &name);
 
   if (st != LRP_OK) return st;
-  snprintf(path, sizeof path, "configurations[].%s", name);
+  snprintf(path, sizeof path, "%s.%s", list, name);
   key = strchr(name, '.') ? NULL : lrp_job_key_find(path, true);
-  if (key) return key->read(y, lrp_yaml_map_value(y, map, i), key, c);
-  return lrp_yaml_fail(y, lrp_yaml_map_key(y, map, i), "unknown key '%.60s' of a configuration%s",
-                       name, lrp_job_key_suggest(path, true, suggestion));
+  if (found) *found = key;
+  if (key) return key->read(y, lrp_yaml_map_value(y, map, i), key, entry);
+  return lrp_yaml_fail(y, lrp_yaml_map_key(y, map, i), "unknown key '%.60s' of %s%s", name, what,
+                       lrp_job_key_suggest(path, true, suggestion));
 }
 
 static lrp_status check_entry(const lrp_yaml *y, const yaml_node_t *node,
@@ -338,7 +343,9 @@ static lrp_status read_entry(const lrp_yaml *y, const yaml_node_t *node, lrp_job
   }
   c->origin = lrp_yaml_origin(y, node);
   if (!c->origin) return LRP_ERR_MEM;
-  for (int i = 0; st == LRP_OK && i < lrp_yaml_map_size(node); i++) st = read_key(y, node, i, c);
+  for (int i = 0; st == LRP_OK && i < lrp_yaml_map_size(node); i++) {
+    st = lrp_entry_read_key(y, node, i, "configurations[]", "a configuration", c, NULL);
+  }
   if (st == LRP_OK) st = check_entry(y, node, c);
   if (c->n_tensors == 0) c->all_tensors = true;
   return st;
@@ -354,7 +361,7 @@ static int compare_entries(const void *a, const void *b) {
 
 static lrp_status check_unique(const lrp_yaml *y, const yaml_node_t *list,
                                const lrp_job_configuration *all, int n) {
-  const lrp_job_configuration **sorted = malloc((size_t)n * sizeof *sorted);
+  const lrp_job_configuration **sorted = malloc(((size_t)n + 1) * sizeof *sorted);
   lrp_status st = LRP_OK;
 
   if (!sorted) return lrp_fail_memory((size_t)n * sizeof *sorted, "names of configurations");
@@ -378,12 +385,12 @@ lrp_status lrp_configurations_read(const lrp_yaml *y, const yaml_node_t *node,
   char got[LRP_YAML_TEXT];
   int n;
 
-  if (!lrp_yaml_is_list(node) || lrp_yaml_list_size(node) == 0) {
-    return lrp_yaml_fail(y, node, "%s: expected a list of at least one configuration, got %s",
-                         key->path, lrp_yaml_is_list(node) ? "none" : lrp_yaml_describe(node, got));
+  if (!lrp_yaml_is_list(node)) {
+    return lrp_yaml_fail(y, node, "%s: expected a list of configurations, got %s", key->path,
+                         lrp_yaml_describe(node, got));
   }
   n = lrp_yaml_list_size(node);
-  all = calloc((size_t)n, sizeof *all);
+  all = calloc((size_t)n + 1, sizeof *all);
   if (!all) return lrp_fail_memory((size_t)n * sizeof *all, key->path);
   for (int i = 0; st == LRP_OK && i < n; i++)
     st = read_entry(y, lrp_yaml_item(y, node, i), &all[i]);
@@ -405,12 +412,13 @@ void lrp_configurations_write(FILE *out, const lrp_job_key *key, const void *tar
   const lrp_job *job = target;
   (void)key;
 
+  if (job->n_configurations == 0) fputs("[]", out);
   for (int i = 0; i < job->n_configurations; i++) {
     const lrp_job_configuration *c = &job->configurations[i];
     const char *before = "\n  - ";
     for (int k = 0; k < lrp_job_n_keys; k++) {
       const lrp_job_key *row = &lrp_job_keys[k];
-      if (!lrp_job_key_is_entry(row) || !(row->rules & (1u << c->rule))) continue;
+      if (!lrp_is_key_of(row, "configurations[]") || !(row->rules & (1u << c->rule))) continue;
       fprintf(out, "%s%s: ", before, lrp_job_key_leaf(row));
       row->write(out, row, c);
       before = "\n    ";

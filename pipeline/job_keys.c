@@ -10,8 +10,6 @@
 
 enum { many = 1000000 };
 
-static const char entry_prefix[] = "configurations[].";
-
 /* ---- fields of lrp_job ---- */
 
 static lrp_status read_string(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
@@ -96,6 +94,7 @@ static void write_boolean(FILE *out, const lrp_job_key *key, const void *target)
 _Static_assert(sizeof(lrp_method) == sizeof(int), "enums are ints");
 _Static_assert(sizeof(lrp_store_dtype) == sizeof(int), "enums are ints");
 _Static_assert(sizeof(lrp_eval_dtype) == sizeof(int), "enums are ints");
+_Static_assert(sizeof(lrp_sweep_each) == sizeof(int), "enums are ints");
 
 static const char *const methods[] = {[LRP_TUCKER] = "tucker", [LRP_SVD] = "svd", NULL};
 static const char *const store_dtypes[] = {[LRP_STORE_F32] = "float32",
@@ -105,6 +104,11 @@ static const char *const store_dtypes[] = {[LRP_STORE_F32] = "float32",
                                            NULL};
 static const char *const eval_dtypes[] = {
     [LRP_EVAL_AUTO] = "auto", [LRP_EVAL_F32] = "float32", [LRP_EVAL_BF16] = "bfloat16", NULL};
+static const char *const eachs[] = {[LRP_EACH_NOTHING] = "nothing",
+                                    [LRP_EACH_LAYER] = "layer",
+                                    [LRP_EACH_TENSOR] = "tensor",
+                                    [LRP_EACH_UNIT] = "unit",
+                                    NULL};
 
 #define STRING(field) .offset = offsetof(lrp_job, field), .read = read_string, .write = write_string
 #define BOOLEAN(field)                                                               \
@@ -117,6 +121,12 @@ static const char *const eval_dtypes[] = {
   .write = write_integer
 #define ENTRY(name, with) \
   .rules = (with), .read = lrp_entry_read_##name, .write = lrp_entry_write_##name
+#define SWEEP(field, name)                                                 \
+  .offset = offsetof(lrp_job_sweep, field), .read = lrp_entry_read_##name, \
+  .write = lrp_entry_write_##name
+#define SWEEP_INTEGER(field, least, most)                                                    \
+  .offset = offsetof(lrp_job_sweep, field), .min = least, .max = most, .read = read_integer, \
+  .write = write_integer
 #define ALL_RULES (~0u)
 #define RANK_RULES \
   ((1u << LRP_RULE_RANK) | (1u << LRP_RULE_PER_TENSOR) | (1u << LRP_RULE_PER_LAYER))
@@ -146,7 +156,8 @@ const lrp_job_key lrp_job_keys[] = {
      INTEGER(decompose.grid_elements, 1, INT64_MAX)},
     {.path = "configurations",
      .type = "list of maps",
-     .help = "points of the design space, at least one, with different names",
+     .value = "[]",
+     .help = "points of the design space with different names; at least one, here or by sweep",
      .read = lrp_configurations_read,
      .write = lrp_configurations_write},
     {.path = "configurations[].name",
@@ -174,6 +185,80 @@ const lrp_job_key lrp_job_keys[] = {
      .type = "a number in (0, 1]",
      .help = "the smallest rank that keeps this part of the squared Frobenius norm",
      ENTRY(fraction, 1u << LRP_RULE_ENERGY)},
+    {.path = "sweep",
+     .type = "list of maps",
+     .value = "[]",
+     .help = "rules that make configurations, which follow those listed",
+     .read = lrp_sweeps_read,
+     .write = lrp_sweeps_write},
+    {.path = "sweep[].name",
+     .type = "name",
+     .help = "what the names of its configurations begin with",
+     SWEEP(name, sweep_name)},
+    {.path = "sweep[].each",
+     .help = "a configuration for each of the layers, of the tensors, or of the tensors of each "
+             "layer (unit)",
+     .choices = eachs,
+     .offset = offsetof(lrp_job_sweep, each),
+     .read = read_choice,
+     .write = write_choice},
+    {.path = "sweep[].layers",
+     .type = "as in configurations, a list of such lists, or a map name: list",
+     .help = "layers; several lists are swept over",
+     SWEEP(layers, sets)},
+    {.path = "sweep[].first",
+     .help = "the layer that strides and counts begin with; 0 if it is left out",
+     SWEEP_INTEGER(first, 0, INT_MAX)},
+    {.path = "sweep[].strides",
+     .type = "an integer >= 1 or a list of them",
+     .help = "steps from one layer to the next",
+     SWEEP(strides, numbers)},
+    {.path = "sweep[].counts",
+     .type = "an integer >= 1 or a list of them",
+     .help = "numbers of layers",
+     SWEEP(counts, numbers)},
+    {.path = "sweep[].tensors",
+     .type = "as in configurations, a list of such lists, or a map name: list",
+     .help = "tensors; several lists are swept over",
+     SWEEP(tensors, sets)},
+    {.path = "sweep[].ranks",
+     .type = "an integer >= 1 or a list of them",
+     .help = "one of ranks, ratios and energies is needed",
+     .rules = 1u << LRP_RULE_RANK,
+     SWEEP(values, values)},
+    {.path = "sweep[].ratios",
+     .type = "a number in (0, 1] or a list of them",
+     .help = "as ratio in configurations",
+     .rules = 1u << LRP_RULE_RATIO,
+     SWEEP(values, values)},
+    {.path = "sweep[].energies",
+     .type = "a number in (0, 1] or a list of them",
+     .help = "as energy in configurations",
+     .rules = 1u << LRP_RULE_ENERGY,
+     SWEEP(values, values)},
+    {.path = "sweep[].samples",
+     .help = "so many random points of the space, which differ",
+     SWEEP_INTEGER(samples, 1, LRP_MAX_SAMPLES)},
+    {.path = "sweep[].seed",
+     .help = "of the random numbers; 0 if it is left out",
+     SWEEP_INTEGER(seed, 0, INT64_MAX)},
+    {.path = "sweep[].reduction",
+     .type = "[least, most] in percent",
+     .help = "samples outside of this reduction of all parameters are left out",
+     SWEEP(reduction, reduction)},
+    {.path = "sweep[].distance",
+     .help = "of a sample: layers are at least so far apart; 1 are neighbours",
+     SWEEP_INTEGER(distance, 1, INT_MAX)},
+    {.path = "sweep[].keep_first",
+     .help = "of a sample: so many layers at the beginning stay dense",
+     SWEEP_INTEGER(keep_first, 0, INT_MAX)},
+    {.path = "sweep[].keep_last",
+     .help = "of a sample: so many layers at the end stay dense",
+     SWEEP_INTEGER(keep_last, 0, INT_MAX)},
+    {.path = "sweep[].for",
+     .type = "{layers, hidden_size}",
+     .help = "the model that layers and ranks are written for; they are scaled to another",
+     SWEEP(for_layers, for)},
     {.path = "evaluate", .type = "map", .value = "{}", .help = "benchmarks"},
     {.path = "evaluate.data",
      .type = "path or null",
@@ -240,7 +325,7 @@ const int lrp_job_n_keys = sizeof lrp_job_keys / sizeof lrp_job_keys[0];
 
 /* ---- look-up ---- */
 
-enum { max_names = 64 };
+enum { max_names = 128 };
 _Static_assert(sizeof lrp_job_keys / sizeof lrp_job_keys[0] <= max_names, "suggestions see all");
 
 bool lrp_job_key_is_section(const lrp_job_key *key) {
@@ -248,7 +333,12 @@ bool lrp_job_key_is_section(const lrp_job_key *key) {
 }
 
 bool lrp_job_key_is_entry(const lrp_job_key *key) {
-  return strncmp(key->path, entry_prefix, strlen(entry_prefix)) == 0;
+  return strstr(key->path, "[].") != NULL;
+}
+
+bool lrp_is_key_of(const lrp_job_key *key, const char *list) {
+  const size_t n = strlen(list);
+  return strncmp(key->path, list, n) == 0 && key->path[n] == '.';
 }
 
 const char *lrp_job_key_leaf(const lrp_job_key *key) {

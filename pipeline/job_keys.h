@@ -19,9 +19,11 @@ struct lrp_job_key {
   const char *help;
   const char *const *choices; /* NULL-terminated, in the order of the enum */
   int64_t min, max;
-  bool nullable;  /* null is stored as -1 or NULL */
-  unsigned rules; /* of an entry: set of lrp_rank_rule (1 << rule) with which it is written */
-  size_t offset;  /* of the field in lrp_job; an entry's rows get the whole lrp_job_configuration */
+  bool nullable; /* null is stored as -1 or NULL */
+  unsigned
+      rules;     /* of a configuration: set of lrp_rank_rule (1 << rule) with which it is written */
+  size_t offset; /* of the field in lrp_job, or lrp_job_sweep for an entry of sweep; the rows of
+                    configurations get the whole lrp_job_configuration */
   /** Set the field from node, releasing what it held. target is the lrp_job (or the entry). */
   lrp_status (*read)(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
                      void *target);
@@ -40,6 +42,8 @@ const char *lrp_job_key_leaf(const lrp_job_key *key);
 
 bool lrp_job_key_is_section(const lrp_job_key *key);
 bool lrp_job_key_is_entry(const lrp_job_key *key);
+/** Whether key is one of the entries of a list, "configurations[]" or "sweep[]". Local. */
+bool lrp_is_key_of(const lrp_job_key *key, const char *list);
 
 /** " (did you mean 'decompose.method'?)" for an unknown path, or "". Local. @return text */
 enum { LRP_SUGGESTION = 160 };
@@ -51,6 +55,13 @@ const char *lrp_job_key_type(const lrp_job_key *key, char text[LRP_KEY_TYPE]);
 
 /** The default; "required"; "no default" of an entry's key that may be left out. Local. */
 const char *lrp_job_key_default(const lrp_job_key *key);
+
+/** Set what key i of map, an entry of the list `list`, names: "configurations[]" or "sweep[]".
+ * Local.
+ *  @param what  "a configuration", for the message about an unknown key
+ *  @param key   the row; NULL is accepted */
+lrp_status lrp_entry_read_key(const lrp_yaml *y, const yaml_node_t *map, int i, const char *list,
+                              const char *what, void *entry, const lrp_job_key **key);
 
 /* ---- fields of an entry of configurations (job_configuration.c) ---- */
 
@@ -67,6 +78,26 @@ LRP_ENTRY_FIELD(layers);
 LRP_ENTRY_FIELD(tensors);
 LRP_ENTRY_FIELD(rank);
 LRP_ENTRY_FIELD(fraction); /* ratio and energy */
+
+/** A string that can be the name of a configuration, as a copy. Local. */
+lrp_status lrp_read_name(const lrp_yaml *y, const yaml_node_t *node, const char *key, char **name);
+
+/** Whether name could be a file of the output directory. Local. */
+bool lrp_is_reserved_name(const char *name);
+
+/* ---- fields of an entry of sweep (job_sweep.c) ---- */
+
+lrp_status lrp_sweeps_read(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                           void *job);
+void lrp_sweeps_write(FILE *out, const lrp_job_key *key, const void *job);
+void lrp_sweep_entry_free(lrp_job_sweep *sweep);
+
+LRP_ENTRY_FIELD(sweep_name);
+LRP_ENTRY_FIELD(sets);      /* layers and tensors */
+LRP_ENTRY_FIELD(numbers);   /* strides, counts */
+LRP_ENTRY_FIELD(values);    /* ranks, ratios, energies */
+LRP_ENTRY_FIELD(reduction); /* [least, most] */
+LRP_ENTRY_FIELD(for);       /* {layers, hidden_size} */
 #undef LRP_ENTRY_FIELD
 
 /* ---- fields of evaluate (job_evaluate.c) ---- */

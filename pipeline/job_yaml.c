@@ -1,6 +1,7 @@
 #include "pipeline/job_yaml.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -381,17 +382,22 @@ lrp_status lrp_yaml_boolean(const lrp_yaml *y, const yaml_node_t *node, const ch
   return LRP_OK;
 }
 
-lrp_status lrp_yaml_fraction(const lrp_yaml *y, const yaml_node_t *node, const char *key,
-                             double *value) {
+lrp_status lrp_yaml_number(const lrp_yaml *y, const yaml_node_t *node, const char *key,
+                           const char *expected, double min, double max, double *value) {
   char got[LRP_YAML_TEXT];
   const double v = is_number(node) ? strtod(plain(node), NULL) : NAN;
 
-  if (!(v > 0.0 && v <= 1.0)) {
-    return lrp_yaml_fail(y, node, "%s: expected a number in (0, 1], got %s", key,
+  if (!(v >= min && v <= max)) {
+    return lrp_yaml_fail(y, node, "%s: expected %s, got %s", key, expected,
                          lrp_yaml_describe(node, got));
   }
   *value = v;
   return LRP_OK;
+}
+
+lrp_status lrp_yaml_fraction(const lrp_yaml *y, const yaml_node_t *node, const char *key,
+                             double *value) {
+  return lrp_yaml_number(y, node, key, "a number in (0, 1]", DBL_TRUE_MIN, 1.0, value);
 }
 
 lrp_status lrp_yaml_key_text(const lrp_yaml *y, const yaml_node_t *map, int i, const char **text) {

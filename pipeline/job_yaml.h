@@ -67,6 +67,11 @@ lrp_status lrp_yaml_integer(const lrp_yaml *y, const yaml_node_t *node, const ch
 lrp_status lrp_yaml_boolean(const lrp_yaml *y, const yaml_node_t *node, const char *key,
                             bool *value);
 
+/** A number in [min, max]. Local.
+ *  @param expected  "a number from 0 to 100", for the message */
+lrp_status lrp_yaml_number(const lrp_yaml *y, const yaml_node_t *node, const char *key,
+                           const char *expected, double min, double max, double *value);
+
 /** A number in (0, 1]. Local. */
 lrp_status lrp_yaml_fraction(const lrp_yaml *y, const yaml_node_t *node, const char *key,
                              double *value);

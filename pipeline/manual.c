@@ -48,6 +48,8 @@ static const entry files[] = {
 static const entry examples[] = {
     {"lrpipe space models/Llama-2-7b-hf --layers 2,17,31 --rank 1",
      "the size of a configuration, from config.json alone"},
+    {"lrpipe space models/Llama-2-7b-hf --sample 100 --tensors all --reduction 5:20 --distance 2",
+     "random configurations that are 5 to 20 percent smaller and have no neighbouring layers"},
     {"lrpipe plan --ranks 16 job.yaml", "what a run with 16 process ranks would do and need"},
     {"mpirun -np 16 lrpipe job.yaml", "run it; the same command goes on after an interruption"},
     {"mpirun -np 16 lrpipe --max-time 3:55:00 job.yaml", "end in time, with exit code 75"},
@@ -301,6 +303,8 @@ static void put_values(const lrp_option_row *o) {
     fputs(" words='true false'", stdout);
   } else if (strcmp(o->name, "--method") == 0) {
     printf(" words='%s %s'", lrp_method_name(LRP_TUCKER), lrp_method_name(LRP_SVD));
+  } else if (strcmp(o->name, "--format") == 0) {
+    fputs(" words='table csv json'", stdout);
   }
   puts(" ;;");
 }

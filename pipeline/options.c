@@ -20,7 +20,7 @@ const lrp_command_row lrp_command_rows[] = {
     {"plan", LRP_CMD_PLAN, "[JOB.yaml]", "lrpipe.yaml",
      "what a job would do: units, sizes, memory, balance; no MPI"},
     {"space", LRP_CMD_SPACE, "MODEL", NULL,
-     "size of the design space and of a configuration; no MPI"},
+     "size of the design space, and configurations in it; no MPI"},
     {"status", LRP_CMD_STATUS, "OUT", NULL, "how far a run is"},
     {"verify", LRP_CMD_VERIFY, "OUT", NULL, "check stored factors and results"},
     {"inspect", LRP_CMD_INSPECT, "OUT", NULL, "list what is stored"},
@@ -33,7 +33,7 @@ const lrp_command_row lrp_command_rows[] = {
 enum { n_commands = sizeof lrp_command_rows / sizeof lrp_command_rows[0] };
 const int lrp_n_command_rows = n_commands;
 
-enum { max_ranks = 65536 };
+enum { max_ranks = 65536, max_samples = 1000000 };
 
 #define ANY      LRP_ANY_COMMAND
 #define ONLY(c)  (1u << (c))
@@ -74,15 +74,33 @@ const lrp_option_row lrp_option_rows[] = {
     {"--calibrate", NULL, LRP_OPTION_FLAG, 0, ONLY(LRP_CMD_DOCTOR), 0,
      "measure the speeds that predictions rest on; start it as the run is started", NULL},
     {"--layers", "LIST", LRP_OPTION_TEXT, FIELD(layers), ONLY(LRP_CMD_SPACE), 0,
-     "all, or 2,17,31, or 3:31:2 (its end included)", NULL},
+     "of one configuration: all, or 2,17,31, or 3:31:2 (its end included)", NULL},
     {"--tensors", "LIST", LRP_OPTION_TEXT, FIELD(tensors), ONLY(LRP_CMD_SPACE), 0,
-     "all (default), or q_proj,k_proj", NULL},
-    {"--rank", "R", LRP_OPTION_INTEGER, FIELD(rank), ONLY(LRP_CMD_SPACE), INT_MAX,
-     "rank of each tensor", NULL},
+     "all (default of one configuration), or q_proj,k_proj, or any set (default of many)", NULL},
+    {"--rank", "LIST", LRP_OPTION_RANKS, FIELD(rank), ONLY(LRP_CMD_SPACE), INT_MAX,
+     "rank of each tensor; of many configurations also ranks, 1,250,500 (default 1)", NULL},
     {"--ratio", "Q", LRP_OPTION_FRACTION, FIELD(ratio), ONLY(LRP_CMD_SPACE), 0,
      "largest rank with at most Q of the tensor's parameters", NULL},
     {"--method", "NAME", LRP_OPTION_TEXT, FIELD(method), ONLY(LRP_CMD_SPACE), 0,
      "tucker (default) or svd", NULL},
+    {"--enumerate", NULL, LRP_OPTION_FLAG, 0, ONLY(LRP_CMD_SPACE), 0,
+     "list configurations, in order", NULL},
+    {"--sample", "N", LRP_OPTION_INTEGER, FIELD(sample), ONLY(LRP_CMD_SPACE), max_samples,
+     "list N different random configurations", NULL},
+    {"--seed", "S", LRP_OPTION_COUNT, FIELD(seed), ONLY(LRP_CMD_SPACE), INT_MAX,
+     "of --sample (default 1): the same S, the same configurations", NULL},
+    {"--rows", "N", LRP_OPTION_COUNT, FIELD(rows), ONLY(LRP_CMD_SPACE), INT_MAX,
+     "of --enumerate: configurations to list (default 100; 0: all)", NULL},
+    {"--reduction", "A:B", LRP_OPTION_TEXT, FIELD(reduction), ONLY(LRP_CMD_SPACE), 0,
+     "only configurations that are A to B percent smaller, both included", NULL},
+    {"--distance", "D", LRP_OPTION_INTEGER, FIELD(distance), ONLY(LRP_CMD_SPACE), INT_MAX,
+     "only configurations whose layers are at least D apart (2: no neighbours)", NULL},
+    {"--keep-first", "N", LRP_OPTION_COUNT, FIELD(keep_first), ONLY(LRP_CMD_SPACE), INT_MAX,
+     "only configurations that leave the first N layers dense", NULL},
+    {"--keep-last", "N", LRP_OPTION_COUNT, FIELD(keep_last), ONLY(LRP_CMD_SPACE), INT_MAX,
+     "only configurations that leave the last N layers dense", NULL},
+    {"--format", "NAME", LRP_OPTION_TEXT, FIELD(format), ONLY(LRP_CMD_SPACE), 0,
+     "table (default), csv or json", NULL},
     {"--help", NULL, LRP_OPTION_FLAG, 0, ANY, 0, "print commands, options and exit codes", NULL},
     {"--version", NULL, LRP_OPTION_FLAG, 0, ANY, 0, "print the version", NULL},
 };
@@ -138,7 +156,9 @@ static lrp_status fail_option(const char *text, size_t length) {
 }
 
 static lrp_status read_integer(const lrp_option_row *o, const char *text, int64_t *value) {
-  const int64_t least = o->key ? lrp_job_key_find(o->key, false)->min : 1;
+  const int64_t least = o->type == LRP_OPTION_COUNT ? 0
+                        : o->key                    ? lrp_job_key_find(o->key, false)->min
+                                                    : 1;
   char *end;
   errno = 0;
   const long long v = strtoll(text, &end, 10);
@@ -149,6 +169,27 @@ static lrp_status read_integer(const lrp_option_row *o, const char *text, int64_
   }
   *value = v;
   return LRP_OK;
+}
+
+/* 1,250,500 */
+static lrp_status read_ranks(const lrp_option_row *o, const char *text, lrp_rank_list *list) {
+  lrp_status st = LRP_OK;
+  char item[24];
+
+  *list = (lrp_rank_list){0};
+  for (bool more = true; st == LRP_OK && more; text++) {
+    const size_t length = strcspn(text, ",");
+    int64_t rank = 0;
+    if (list->n == LRP_MAX_RANK_LIST) {
+      return lrp_fail(LRP_ERR_USAGE, "%s: more than %d ranks", o->name, LRP_MAX_RANK_LIST);
+    }
+    snprintf(item, sizeof item, "%.*s", (int)(length < sizeof item ? length : sizeof item), text);
+    st = read_integer(o, item, &rank);
+    if (st == LRP_OK) list->value[list->n++] = (int)rank;
+    text += length;
+    more = *text == ',';
+  }
+  return st;
 }
 
 static lrp_status read_duration(const lrp_option_row *o, const char *text, double *value) {
@@ -231,7 +272,10 @@ static lrp_status read_value(const lrp_option_row *o, const char *text, lrp_opti
 
   if (o->key) return read_key(o, text, out);
   if (o->type == LRP_OPTION_SET) return read_set(text, out);
-  if (o->type == LRP_OPTION_INTEGER) return read_integer(o, text, (int64_t *)field);
+  if (o->type == LRP_OPTION_INTEGER || o->type == LRP_OPTION_COUNT) {
+    return read_integer(o, text, (int64_t *)field);
+  }
+  if (o->type == LRP_OPTION_RANKS) return read_ranks(o, text, (lrp_rank_list *)field);
   if (o->type == LRP_OPTION_FRACTION) return read_fraction(o, text, (double *)field);
   if (o->type == LRP_OPTION_DURATION) return read_duration(o, text, (double *)field);
   if (*text == '\0') return lrp_fail(LRP_ERR_USAGE, "%s: an empty value", o->name);
@@ -322,32 +366,15 @@ static lrp_status check_allowed(const parse_state *s) {
   return LRP_OK;
 }
 
-/* Options of space make sense together only. */
-static lrp_status check_space(const parse_state *s) {
-  const lrp_options *o = s->out;
-  const bool rule = is_given(s, "--rank") || is_given(s, "--ratio");
-
-  if (is_given(s, "--rank") && is_given(s, "--ratio")) {
-    return lrp_fail(LRP_ERR_USAGE, "--rank and --ratio exclude each other");
-  }
-  if (o->layers && !rule) return lrp_fail(LRP_ERR_USAGE, "--layers needs --rank or --ratio");
-  if ((rule || o->tensors) && !o->layers) {
-    return lrp_fail(LRP_ERR_USAGE, "--rank, --ratio and --tensors need --layers");
-  }
-  if (o->method && strcmp(o->method, "tucker") != 0 && strcmp(o->method, "svd") != 0) {
-    return lrp_fail(LRP_ERR_USAGE, "--method: expected tucker or svd, got '%.100s'", o->method);
-  }
-  return LRP_OK;
-}
-
 lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out) {
   parse_state s = {.out = out};
   lrp_status st;
 
-  *out = (lrp_options){.ranks = 1, .nodes = 1, .watchdog_s = 300};
+  *out = (lrp_options){.ranks = 1, .nodes = 1, .watchdog_s = 300, .seed = -1, .rows = -1};
   st = read_arguments(&s, argc, argv);
   out->quiet = is_given(&s, "--quiet");
   out->calibrate = is_given(&s, "--calibrate");
+  out->enumerate = is_given(&s, "--enumerate");
   out->write_out = is_given(&s, "--write_out");
   out->show_config = is_given(&s, "--show_config");
   if (st == LRP_OK && (is_given(&s, "--help") || is_given(&s, "--version"))) {
@@ -356,7 +383,7 @@ lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out) {
   }
   if (st == LRP_OK) st = choose_command(&s);
   if (st == LRP_OK) st = check_allowed(&s);
-  if (st == LRP_OK) st = check_space(&s);
+  if (st == LRP_OK) st = lrp_options_check_space(out);
   if (st != LRP_OK) lrp_options_free(out);
   return st;
 }

@@ -26,25 +26,40 @@ typedef enum {
 
 enum { LRP_MAX_THREADS = 4096 }; /* of a process rank */
 
+/** Ranks of matrices, as many as are listed. */
+enum { LRP_MAX_RANK_LIST = 32 };
+typedef struct {
+  int n; /* 0: not given */
+  int value[LRP_MAX_RANK_LIST];
+} lrp_rank_list;
+
 typedef struct {
   lrp_command command;
   const char *operand; /* job file, model directory or output directory; borrowed from argv */
   char **set;          /* owned array of owned "a.b=v": --set and the options that name a key */
   int n_set;
   bool quiet;
-  bool write_out;      /* run: print a prompt of each task */
-  bool show_config;    /* run: print the settings of each task */
-  double max_time_s;   /* run: time limit; 0: none */
-  int64_t watchdog_s;  /* run: seconds without a sign of life of a process rank */
-  int64_t ranks;       /* plan: process ranks to plan for */
-  int64_t nodes;       /* plan: nodes that they are spread over */
-  int64_t threads;     /* plan: of each; 0: not given */
-  bool calibrate;      /* doctor */
-  const char *layers;  /* space: as in a job, "2,17,31"; NULL: not given */
-  const char *tensors; /* space */
-  int64_t rank;        /* space; 0: not given */
-  double ratio;        /* space; 0: not given */
-  const char *method;  /* space: tucker | svd */
+  bool write_out;                /* run: print a prompt of each task */
+  bool show_config;              /* run: print the settings of each task */
+  double max_time_s;             /* run: time limit; 0: none */
+  int64_t watchdog_s;            /* run: seconds without a sign of life of a process rank */
+  int64_t ranks;                 /* plan: process ranks to plan for */
+  int64_t nodes;                 /* plan: nodes that they are spread over */
+  int64_t threads;               /* plan: of each; 0: not given */
+  bool calibrate;                /* doctor */
+  const char *layers;            /* space: as in a job, "2,17,31"; NULL: not given */
+  const char *tensors;           /* space */
+  lrp_rank_list rank;            /* space */
+  double ratio;                  /* space; 0: not given */
+  const char *method;            /* space: tucker | svd; NULL: not given */
+  bool enumerate;                /* space: list configurations */
+  int64_t sample;                /* space: random configurations; 0: not given */
+  int64_t seed;                  /* space: of them; -1: not given */
+  int64_t rows;                  /* space: of enumerate; 0: all; -1: not given */
+  const char *reduction;         /* space: "5:10", percent; NULL: not given */
+  int64_t distance;              /* space: of chosen layers; 0: not given */
+  int64_t keep_first, keep_last; /* space: layers that stay dense */
+  const char *format;            /* space: table | csv | json; NULL: not given */
 } lrp_options;
 
 /** Parse argv. Local. "lrpipe JOB" is "lrpipe run JOB"; "lrpipe" alone runs ./lrpipe.yaml.

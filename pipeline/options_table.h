@@ -22,7 +22,9 @@ extern const int lrp_n_command_rows;
 typedef enum {
   LRP_OPTION_FLAG,
   LRP_OPTION_SET,
-  LRP_OPTION_INTEGER,
+  LRP_OPTION_INTEGER, /* from 1 on, or what the key says */
+  LRP_OPTION_COUNT,   /* an integer from 0 on */
+  LRP_OPTION_RANKS,   /* integers from 1 on: 1,250,500 */
   LRP_OPTION_FRACTION,
   LRP_OPTION_DURATION,
   LRP_OPTION_TEXT,
@@ -53,5 +55,13 @@ bool lrp_option_is_known(const lrp_option_row *option, lrp_command command);
 /** "run, plan": the commands that know the option, or "" if all do. Local. @return text */
 enum { LRP_COMMANDS_TEXT = 128 };
 const char *lrp_option_commands(const lrp_option_row *option, char text[LRP_COMMANDS_TEXT]);
+
+/** Whether options of lrpipe space speak of many configurations: a list of them, or a filter.
+ * Local.
+ */
+bool lrp_options_about_many(const lrp_options *options);
+
+/** Whether the options of lrpipe space go together. Local. @return LRP_OK, LRP_ERR_USAGE */
+lrp_status lrp_options_check_space(const lrp_options *options);
 
 #endif

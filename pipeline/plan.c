@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "kernels/log.h"
+#include "pipeline/expand.h"
+#include "pipeline/tensor_choice.h"
 #include "pipeline/words.h"
 
 enum { max_path = 256 };
@@ -72,44 +74,6 @@ static lrp_status choose_layers(resolver *r) {
   return st;
 }
 
-/* ---- tensors ---- */
-
-static lrp_status fail_tensor(const resolver *r, const char *key, const char *name) {
-  const char *names[LRP_MAX_LAYER_TENSORS], *near;
-  char list[256] = "";
-  size_t at = 0;
-
-  for (int t = 0; t < r->n_tensors; t++) {
-    names[t] = lrp_config_tensor_name(r->config, t);
-    if (at < sizeof list) {
-      at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", t ? ", " : "", names[t]);
-    }
-  }
-  near = lrp_did_you_mean(name, names, r->n_tensors);
-  return lrp_fail(LRP_ERR_JOB,
-                  "%s: configuration '%s': %s: '%.100s' is not a tensor of this model%s%s%s; it "
-                  "has %s",
-                  r->c->origin, r->c->name, key, name, near ? " (did you mean '" : "",
-                  near ? near : "", near ? "'?)" : "", list);
-}
-
-static int find_tensor(const resolver *r, const char *name) {
-  for (int t = 0; t < r->n_tensors; t++) {
-    if (strcmp(lrp_config_tensor_name(r->config, t), name) == 0) return t;
-  }
-  return -1;
-}
-
-static lrp_status choose_tensors(resolver *r) {
-  for (int t = 0; t < r->n_tensors; t++) r->chosen[t] = r->c->all_tensors;
-  for (int i = 0; i < r->c->n_tensors; i++) {
-    const int t = find_tensor(r, r->c->tensors[i]);
-    if (t < 0) return fail_tensor(r, "tensors", r->c->tensors[i]);
-    r->chosen[t] = true;
-  }
-  return LRP_OK;
-}
-
 /* ---- ranks ---- */
 
 /* A map of ranks names exactly the chosen tensors. */
@@ -117,8 +81,8 @@ static lrp_status read_rank_map(resolver *r) {
   const lrp_job_configuration *c = r->c;
 
   for (int i = 0; i < c->n_ranks; i++) {
-    const int t = find_tensor(r, c->rank_tensors[i]);
-    if (t < 0) return fail_tensor(r, "rank", c->rank_tensors[i]);
+    const int t = lrp_tensor_find(r->config, c->rank_tensors[i]);
+    if (t < 0) return lrp_tensor_fail(r->config, c, "rank", c->rank_tensors[i]);
     if (!r->chosen[t]) {
       return lrp_fail(LRP_ERR_JOB, "%s: configuration '%s': rank: '%s' is not among its tensors",
                       c->origin, c->name, c->rank_tensors[i]);
@@ -191,17 +155,81 @@ static lrp_status choose_ranks(resolver *r, int *rank) {
       if (r->chosen[t]) st = choose_rank(r, i, t, &rank[at]);
     }
   }
-  if (st == LRP_OK && r->capped > 0) {
-    lrp_warn("%s: configuration '%s': rank is larger than min(m, n) of %d tensors and capped there",
-             r->c->origin, r->c->name, r->capped);
-  }
   return st;
 }
 
 /* ---- configurations and units ---- */
 
+/* ---- duplicates ---- */
+
+/* A configuration among others. */
+typedef struct {
+  const lrp_configuration *c;
+  size_t bytes; /* of c->rank */
+  int index;
+} member;
+
+static int compare_ranks(const member *x, const member *y) {
+  if (x->c->energy != y->c->energy) return x->c->energy < y->c->energy ? -1 : 1;
+  return memcmp(x->c->rank, y->c->rank, x->bytes);
+}
+
+/* By what is decomposed and how far, then by position. */
+static int compare_members(const void *a, const void *b) {
+  const member *x = a, *y = b;
+  const int order = compare_ranks(x, y);
+  return order != 0 ? order : x->index - y->index;
+}
+
+/* twin[i]: the first configuration that is the same as the i-th, maybe itself. */
+static lrp_status find_twins(const lrp_plan *plan, int *twin) {
+  const size_t bytes = (size_t)plan->layers * (size_t)plan->tensors * sizeof(int);
+  const int n = plan->n_configurations;
+  member *members = malloc(((size_t)n + 1) * sizeof *members);
+
+  if (!members) return lrp_fail_memory((size_t)n * sizeof *members, "configurations");
+  for (int i = 0; i < n; i++) members[i] = (member){&plan->configurations[i], bytes, i};
+  qsort(members, (size_t)n, sizeof *members, compare_members);
+  for (int i = 0; i < n; i++) {
+    const bool same = i > 0 && compare_ranks(&members[i - 1], &members[i]) == 0;
+    twin[members[i].index] = same ? twin[members[i - 1].index] : members[i].index;
+  }
+  free(members);
+  return LRP_OK;
+}
+
+/* Of the configurations from listed on, keep those that are the first of their kind. */
+static lrp_status drop_duplicates(lrp_plan *plan, int listed) {
+  const int n = plan->n_configurations;
+  lrp_configuration *all = plan->configurations;
+  int *twin, kept = listed;
+  lrp_status st;
+
+  if (n == listed) return LRP_OK;
+  twin = malloc((size_t)n * sizeof *twin);
+  if (!twin) return lrp_fail_memory((size_t)n * sizeof *twin, "configurations");
+  st = find_twins(plan, twin);
+  for (int i = listed; st == LRP_OK && i < n; i++) {
+    if (twin[i] == i) continue;
+    lrp_log("configuration '%s' has the ranks of '%s' and is left out", all[i].name,
+            all[twin[i]].name);
+  }
+  for (int i = listed; st == LRP_OK && i < n; i++) {
+    if (twin[i] == i) {
+      all[kept++] = all[i];
+    } else {
+      free(all[i].name);
+      free(all[i].rank);
+    }
+  }
+  if (st == LRP_OK) plan->n_configurations = kept;
+  free(twin);
+  return st;
+}
+
+/* *capped: tensors whose rank was larger than min(m, n). */
 static lrp_status resolve(const lrp_job *job, const lrp_job_configuration *c,
-                          const lrp_config *config, lrp_configuration *out) {
+                          const lrp_config *config, lrp_configuration *out, int *capped) {
   resolver r = {.c = c,
                 .config = config,
                 .method = job->decompose.method,
@@ -213,15 +241,75 @@ static lrp_status resolve(const lrp_job *job, const lrp_job_configuration *c,
   out->name = strdup(c->name);
   out->rank = calloc(count, sizeof *out->rank);
   out->energy = c->rule == LRP_RULE_ENERGY ? c->value : 0.0;
+  *capped = 0;
   if (!out->name || !out->rank) {
     return lrp_fail_memory(count * sizeof *out->rank, "ranks of a configuration");
   }
   if (c->rule == LRP_RULE_DENSE) return LRP_OK;
   st = choose_layers(&r);
-  if (st == LRP_OK) st = choose_tensors(&r);
+  if (st == LRP_OK) st = lrp_tensor_choose(config, c, r.chosen);
   if (st == LRP_OK) st = check_ranks(&r);
   if (st == LRP_OK) st = choose_ranks(&r, out->rank);
+  *capped = r.capped;
   free(r.layers);
+  return st;
+}
+
+static lrp_status resolve_listed(const lrp_job *job, const lrp_config *config, lrp_plan *out) {
+  lrp_status st = LRP_OK;
+
+  for (int i = 0; st == LRP_OK && i < job->n_configurations; i++) {
+    const lrp_job_configuration *c = &job->configurations[i];
+    int capped;
+    st = resolve(job, c, config, &out->configurations[i], &capped);
+    if (st == LRP_OK && capped > 0) {
+      lrp_warn(
+          "%s: configuration '%s': rank is larger than min(m, n) of %d tensors and capped there",
+          c->origin, c->name, capped);
+    }
+  }
+  return st;
+}
+
+/* What the sweeps made, behind what is listed; one warning per sweep. */
+static lrp_status resolve_made(const lrp_job *job, const lrp_expansion *e, const lrp_config *config,
+                               lrp_plan *out) {
+  lrp_configuration *to = out->configurations + job->n_configurations;
+  lrp_status st = LRP_OK;
+
+  for (int s = 0, i = 0; st == LRP_OK && s < job->n_sweeps; s++) {
+    int n_capped = 0, capped;
+    for (; st == LRP_OK && i < e->ends[s]; i++) {
+      st = resolve(job, &e->made[i], config, &to[i], &capped);
+      if (st == LRP_OK && capped > 0) n_capped++;
+    }
+    if (st == LRP_OK && n_capped > 0) {
+      lrp_warn(
+          "%s: sweep '%s': rank is larger than min(m, n) of some tensors of %d configurations "
+          "and capped there",
+          job->sweeps[s].origin, job->sweeps[s].name, n_capped);
+    }
+  }
+  return st;
+}
+
+static lrp_status resolve_all(const lrp_job *job, const lrp_config *config, lrp_plan *out) {
+  lrp_expansion e;
+  lrp_status st = lrp_expand(job, config, &e);
+  const size_t n = (size_t)job->n_configurations + (size_t)e.n_made;
+
+  if (st == LRP_OK) {
+    out->configurations = calloc(n + 1, sizeof *out->configurations);
+    if (out->configurations) {
+      out->n_configurations = (int)n;
+    } else {
+      st = lrp_fail_memory(n * sizeof *out->configurations, "configurations of a plan");
+    }
+  }
+  if (st == LRP_OK) st = resolve_listed(job, config, out);
+  if (st == LRP_OK) st = resolve_made(job, &e, config, out);
+  if (st == LRP_OK) st = drop_duplicates(out, job->n_configurations);
+  lrp_expansion_free(&e);
   return st;
 }
 
@@ -283,21 +371,13 @@ void lrp_plan_predict(lrp_plan *plan, const lrp_cost *cost, lrp_method method, l
 }
 
 lrp_status lrp_plan_create(const lrp_job *job, const lrp_config *config, lrp_plan *out) {
-  const size_t n = (size_t)job->n_configurations;
   const lrp_cost guess = lrp_cost_guess(1);
-  lrp_status st = LRP_OK;
+  lrp_status st;
 
   memset(out, 0, sizeof *out);
   out->layers = lrp_config_layers(config);
   out->tensors = lrp_config_layer_tensors(config);
-  out->configurations = calloc(n + 1, sizeof *out->configurations);
-  if (!out->configurations) {
-    return lrp_fail_memory(n * sizeof *out->configurations, "configurations of a plan");
-  }
-  out->n_configurations = job->n_configurations;
-  for (int i = 0; st == LRP_OK && i < job->n_configurations; i++) {
-    st = resolve(job, &job->configurations[i], config, &out->configurations[i]);
-  }
+  st = resolve_all(job, config, out);
   if (st == LRP_OK) st = collect_units(out, config);
   lrp_plan_predict(out, &guess, job->decompose.method, LRP_BF16, LRP_F32);
   if (st != LRP_OK) lrp_plan_free(out);

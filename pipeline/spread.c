@@ -160,6 +160,15 @@ static void tell_end(lrp_column *c) {
   MPI_Isend(&c->report[slot], 1, MPI_INT, 0, tag_up, c->comm, &c->reports[slot]);
 }
 
+int lrp_spread_depth(lrp_column *c) {
+  int told = c->size > 1;
+  while (told && c->ended < c->begun) {
+    MPI_Iprobe(c->size - 1, tag_up, c->comm, &told, MPI_STATUS_IGNORE);
+    if (told) hear_end(c);
+  }
+  return c->size + (int)(c->begun - c->ended);
+}
+
 bool lrp_spread_begin(lrp_column *c, int64_t item) {
   while (c->begun - c->ended >= c->window) hear_end(c);
   if (c->status != LRP_OK || c->below != LRP_OK) return false;

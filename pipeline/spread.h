@@ -54,6 +54,11 @@ int lrp_spread_next(const lrp_column *column);
  */
 lrp_status lrp_spread_status(const lrp_column *column);
 
+/** Parts of items, as process ranks compute them, after which an item would end that the first of
+ *  the column began now: those of the items on their way, and its own. Local to the column; by the
+ *  first. @return >= 1 */
+int lrp_spread_depth(lrp_column *column);
+
 /** The first of the column begins item >= 0. It waits while too many are on their way. Local to the
  *  column. @return false if a process rank of the column has failed: nothing was begun */
 bool lrp_spread_begin(lrp_column *column, int64_t item);

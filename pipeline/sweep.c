@@ -217,8 +217,7 @@ int64_t lrp_sweep_cost(const lrp_sweep *sweep, const int *configurations, int n,
                                  .copy = count_copy,
                                  .finish = count_end,
                                  .go_on = count_nothing};
-  if (n <= 0 || lrp_sweep_walk(sweep, configurations, n, from, to, buffers, &steps) != LRP_OK) {
-    return 0;
-  }
-  return layers;
+  if (n <= 0) return 0;
+  const lrp_status st = lrp_sweep_walk(sweep, configurations, n, from, to, buffers, &steps);
+  return st == LRP_OK ? layers : -1;
 }

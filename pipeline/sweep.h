@@ -48,7 +48,8 @@ typedef struct {
 lrp_status lrp_sweep_walk(const lrp_sweep *sweep, const int *configurations, int n, int from,
                           int to, int buffers, const lrp_sweep_steps *steps);
 
-/** Layers that such a walk applies: its cost, in units of a layer. Local. */
+/** Layers that such a walk applies: its cost, in units of a layer; n >= 0. Local. -1: out of memory
+ *  (recorded). */
 int64_t lrp_sweep_cost(const lrp_sweep *sweep, const int *configurations, int n, int from, int to,
                        int buffers);
 

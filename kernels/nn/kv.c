@@ -138,8 +138,9 @@ static void clear_values(const lrp_kv *kv) {
   const int64_t units = lrp_kv_value_panel(kv);
   uint32_t *values = kv->value_memory.data;
 #pragma omp parallel for
-  for (int64_t i = 0; i < panels; i++)
+  for (int64_t i = 0; i < panels; i++) {
     memset(values + i * units, 0, (size_t)units * sizeof *values);
+  }
 }
 
 lrp_status lrp_kv_plan(lrp_kv *kv, const lrp_branch *branches, int64_t n) {

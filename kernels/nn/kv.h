@@ -35,13 +35,14 @@ void lrp_kv_destroy(lrp_kv **kv);
  *  @return LRP_OK; LRP_ERR_MEM, with a remedy */
 lrp_status lrp_kv_plan(lrp_kv *kv, const lrp_branch *branches, int64_t n);
 
-/** Bytes of keys and values that a plan of these branches takes. Local. */
+/** Bytes of keys and values that a plan of these branches takes on this processor. Local. */
 size_t lrp_kv_bytes(const lrp_causal_shape *shape, lrp_dtype operands, int layers,
                     const lrp_branch *branches, int64_t n);
 
 /** Keep the keys and values of the rows of runs, then out = softmax(q k^T / sqrt(head_dim)) v over
  *  the keys that each query sees: those of its branch and its ancestors up to its own position.
- *  Local. All earlier positions must have been kept, by this call or earlier ones.
+ *  Local. All earlier positions must have been kept, by this call or earlier ones. A value that is
+ *  infinite or no number makes NaN of the rows that see it, and changes no others.
  *  @param q    rows of heads x head_dim floats, rotated
  *  @param k,v  rows of kv_heads x head_dim floats, k rotated
  *  @param[out] out  rows of heads x head_dim elements of type operands

@@ -33,10 +33,8 @@ LRP_KV_TARGET static void keep_values(const float *v, int64_t ld, int64_t d, int
 
 LRP_KV_TARGET static void score(int rows, int count, const void *const *queries,
                                 const void *const *panels, int64_t units, float *scores,
-                                int64_t ld){
-#define TILE(rows_) lrp_kv_score_rows(multiply, rows_, count, queries, panels, units, scores, ld)
-    LRP_KV_SWITCH_ROWS(rows, TILE)
-#undef TILE
+                                int64_t ld) {
+  lrp_kv_score(multiply, rows, count, queries, panels, units, scores, ld);
 }
 
 LRP_KV_TARGET static double weigh(const float *scores, int64_t n, float factor, void *to) {
@@ -44,11 +42,8 @@ LRP_KV_TARGET static double weigh(const float *scores, int64_t n, float factor, 
 }
 
 LRP_KV_TARGET static void mix(int rows, const void *const *probabilities, const void *const *panels,
-                              int64_t groups, int64_t vectors, float *sums, int64_t ld){
-#define ROWS(rows_) \
-  lrp_kv_mix_rows(multiply, rows_, LRP_KV_LANES, probabilities, panels, groups, vectors, sums, ld)
-    LRP_KV_SWITCH_ROWS(rows, ROWS)
-#undef ROWS
+                              int64_t groups, int64_t vectors, float *sums, int64_t ld) {
+  lrp_kv_mix(multiply, rows, LRP_KV_LANES, probabilities, panels, groups, vectors, sums, ld);
 }
 
 LRP_KV_TARGET static void scale(const float *x, int64_t n, float factor, void *to) {

@@ -149,27 +149,56 @@ LRP_KV_INLINE LRP_KV_TARGET void lrp_kv_mix_rows(lrp_kv_multiply *multiply, int 
   }
 }
 
-/** Call f, a macro of the number of rows, with a constant. */
-#define LRP_KV_SWITCH_ROWS(rows, f) \
-  switch (rows) {                   \
-    case 1:                         \
-      f(1);                         \
-      break;                        \
-    case 2:                         \
-      f(2);                         \
-      break;                        \
-    case 3:                         \
-      f(3);                         \
-      break;                        \
-    case 4:                         \
-      f(4);                         \
-      break;                        \
-    case 5:                         \
-      f(5);                         \
-      break;                        \
-    default:                        \
-      f(6);                         \
+/** score of kernels/nn/kv_parts.h. A constant number of rows leaves their sums in registers. */
+LRP_KV_INLINE LRP_KV_TARGET void lrp_kv_score(lrp_kv_multiply *multiply, int rows, int count,
+                                              const void *const *queries, const void *const *panels,
+                                              int64_t units, float *scores, int64_t ld) {
+  switch (rows) {
+    case 1:
+      lrp_kv_score_rows(multiply, 1, count, queries, panels, units, scores, ld);
+      break;
+    case 2:
+      lrp_kv_score_rows(multiply, 2, count, queries, panels, units, scores, ld);
+      break;
+    case 3:
+      lrp_kv_score_rows(multiply, 3, count, queries, panels, units, scores, ld);
+      break;
+    case 4:
+      lrp_kv_score_rows(multiply, 4, count, queries, panels, units, scores, ld);
+      break;
+    case 5:
+      lrp_kv_score_rows(multiply, 5, count, queries, panels, units, scores, ld);
+      break;
+    default:
+      lrp_kv_score_rows(multiply, 6, count, queries, panels, units, scores, ld);
   }
+}
+
+/** mix of kernels/nn/kv_parts.h, for panels of so many units. */
+LRP_KV_INLINE LRP_KV_TARGET void lrp_kv_mix(lrp_kv_multiply *multiply, int rows, int units,
+                                            const void *const *probabilities,
+                                            const void *const *panels, int64_t groups,
+                                            int64_t vectors, float *sums, int64_t ld) {
+  switch (rows) {
+    case 1:
+      lrp_kv_mix_rows(multiply, 1, units, probabilities, panels, groups, vectors, sums, ld);
+      break;
+    case 2:
+      lrp_kv_mix_rows(multiply, 2, units, probabilities, panels, groups, vectors, sums, ld);
+      break;
+    case 3:
+      lrp_kv_mix_rows(multiply, 3, units, probabilities, panels, groups, vectors, sums, ld);
+      break;
+    case 4:
+      lrp_kv_mix_rows(multiply, 4, units, probabilities, panels, groups, vectors, sums, ld);
+      break;
+    case 5:
+      lrp_kv_mix_rows(multiply, 5, units, probabilities, panels, groups, vectors, sums, ld);
+      break;
+    default:
+      lrp_kv_mix_rows(multiply, 6, units, probabilities, panels, groups, vectors, sums, ld);
+  }
+}
 
 /** The first count of 16 lanes: none if it is negative, at most all. */
 LRP_KV_INLINE __mmask16 lrp_kv_mask(int64_t count) {

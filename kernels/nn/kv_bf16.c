@@ -50,10 +50,8 @@ TARGET static void keep_values(const float *v, int64_t ld, int64_t d, int64_t fr
 }
 
 TARGET static void score(int rows, int count, const void *const *queries, const void *const *panels,
-                         int64_t units, float *scores, int64_t ld){
-#define TILE(rows_) lrp_kv_score_rows(multiply, rows_, count, queries, panels, units, scores, ld)
-    LRP_KV_SWITCH_ROWS(rows, TILE)
-#undef TILE
+                         int64_t units, float *scores, int64_t ld) {
+  lrp_kv_score(multiply, rows, count, queries, panels, units, scores, ld);
 }
 
 TARGET static double weigh(const float *scores, int64_t n, float factor, void *to) {
@@ -61,12 +59,8 @@ TARGET static double weigh(const float *scores, int64_t n, float factor, void *t
 }
 
 TARGET static void mix(int rows, const void *const *probabilities, const void *const *panels,
-                       int64_t groups, int64_t vectors, float *sums, int64_t ld){
-#define ROWS(rows_)                                                                                \
-  lrp_kv_mix_rows(multiply, rows_, LRP_KV_LANES / 2, probabilities, panels, groups, vectors, sums, \
-                  ld)
-    LRP_KV_SWITCH_ROWS(rows, ROWS)
-#undef ROWS
+                       int64_t groups, int64_t vectors, float *sums, int64_t ld) {
+  lrp_kv_mix(multiply, rows, LRP_KV_LANES / 2, probabilities, panels, groups, vectors, sums, ld);
 }
 
 TARGET static void scale(const float *x, int64_t n, float factor, void *to) {

@@ -1,4 +1,3 @@
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -56,8 +55,9 @@ static void copy_value(const lrp_kv *kv, void *to, const void *from) {
  * by way of their zero probabilities: it is kept as zero, and its key as NaN, which only those
  * notice that see it. */
 static void spoil(const lrp_kv *kv, int64_t i, float *keys, void *values) {
-  for (int64_t u = 0; u < lrp_kv_key_units(kv); u++)
+  for (int64_t u = 0; u < lrp_kv_key_units(kv); u++) {
     memset(keys + u * lanes + i, 0xff, sizeof *keys);
+  }
   for (int64_t c = 0; c < lrp_kv_channels(kv); c += lanes) {
     const uint16_t zeros[lanes] = {0};
     if (kv->kernels->pairs) {
@@ -110,8 +110,9 @@ static void copy_positions(const lrp_kv *kv, const float *from_keys, void *from_
     memcpy(keys + at, from_keys + at, (size_t)(to - from) * sizeof *keys);
   }
   for (int64_t c = 0; c < lrp_kv_channels(kv); c += lanes) {
-    for (int64_t i = from; i < to; i++)
+    for (int64_t i = from; i < to; i++) {
       copy_value(kv, slot(kv, values, c, i), slot(kv, from_values, c, i));
+    }
   }
 }
 

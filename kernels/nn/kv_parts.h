@@ -4,9 +4,9 @@
  *
  *  A unit is 4 bytes: a float, or a pair of bfloat16. A panel is a matrix of units with 16 columns.
  *  Panels of keys have a column for each of 16 positions and a row for each unit of a key. Panels
- * of values have a column for each of 16 channels and a row for each position, or pair of
- * positions: one for every 16 channels, one after the other. So both products of attention are the
- * same. */
+ *  of values have a column for each of 16 channels and a row for each position, or pair of
+ *  positions; there is one for every 16 channels, one after the other. So both products of
+ *  attention are the same. */
 #ifndef LRP_KERNELS_NN_KV_PARTS_H
 #define LRP_KERNELS_NN_KV_PARTS_H
 

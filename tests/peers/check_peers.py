@@ -3,8 +3,8 @@ lm-evaluation-harness, on the same models and rows, without a network.
 
     check_peers.py BUILD [options]      with the Python of make_venv.sh
 
-BUILD has lrpipe and tests/peers/peer_tokens. Prints what differs, writes a page of tables. Exit code
-1 if anything differs. Not a part of the tests: the peers are large, and their versions move on.
+BUILD has lrpipe and tests/peers/peer_tokens. Prints what differs, writes a page of tables. Exit
+code 1 if anything differs. Not a part of the tests: the peers are large, and their versions change.
 """
 
 import argparse
@@ -73,7 +73,8 @@ def versions():
 def local_texts(data):
     """Lines of articles, questions and answers, for training tokenizers and trying them."""
     texts = []
-    for name, field in (("wikitext/wikitext-2-raw-v1/test", "page"), ("gsm8k/main/test", "question"),
+    for name, field in (("wikitext/wikitext-2-raw-v1/test", "page"),
+                        ("gsm8k/main/test", "question"),
                         ("piqa/validation", "sol1"), ("lambada_openai/test", "text")):
         path = os.path.join(data, name + ".jsonl")
         if os.path.exists(path):
@@ -81,6 +82,24 @@ def local_texts(data):
                 for row in f:
                     texts += json.loads(row)[field].split("\n")[:20]
     return [text for text in texts if text][:3000]
+
+
+def summary(rows):
+    """One row for each model and suite: names of tasks, sums, the largest difference."""
+    found = {}
+    for model, suite, *row in rows:
+        found.setdefault((model, suite), []).append(row)
+    short = []
+    for (model, suite), of_suite in found.items():
+        names, documents, requests, prompts, differences, other = zip(*of_suite)
+        numbers = [float(x) for x in differences if x and x[0].isdigit()]
+        sums = [str(sum(int(x) for x in column if x.isdigit()))
+                for column in (documents, requests, prompts)]
+        refused = f", {prompts.count('refused')} refused" if "refused" in prompts else ""
+        short.append([model, suite, ", ".join(names), *sums,
+                      f"{max(numbers):.1e}" if numbers else "-",
+                      str(sum(int(x) for x in other if x)) + refused])
+    return short
 
 
 class Check:
@@ -125,7 +144,6 @@ class Check:
 
     def suite(self, title, model, directory, tokenizer, suite, rows):
         """Rows of the table for the tasks of a suite, on one model."""
-        import compare
         import harness
         tasks, shots, limit, cut = suite
         limit = self.options.limit or limit
@@ -139,20 +157,27 @@ class Check:
                                   limit, data, where)
         for task in tasks:
             output, refused = self.run_lrpipe(directory, task, data, where, shots, limit)
-            name = [model, title, task, str(shots)]
-            if refused:
-                self.count(True, absent=True)
-                rows.append([*name, "", "", "refused", "", ""])
-                say(f"{model}, {title}, {task}: {refused}")
-                continue
-            row = compare.compare_task(task, theirs, output)
-            self.count(not compare.agrees(row))
-            rows.append([*name, *(str(row[k]) for k in ("documents", "requests", "prompts")),
-                         "texts" if task == "gsm8k" else f"{row['difference']:.1e}",
-                         str(row["texts"] + row["greedy"] + row["scores"] + row["metrics"])])
-            say(f"{model}, {title}, {task}: {json.dumps({**row, 'notes': 0})}")
-            for text in row["notes"]:
-                say("   ", text)
+            say(f"{model}, {title}, {task}:", refused or "")
+            cells = self.refuse() if refused else self.compare(task, theirs, output)
+            rows.append([model, title, task, *cells])
+
+    def refuse(self):
+        self.count(True, absent=True)
+        return ["", "", "refused", "", ""]
+
+    def compare(self, task, theirs, output):
+        """Cells of the table; what differs is said."""
+        import compare
+        row = compare.compare_task(task, theirs, output)
+        self.count(not compare.agrees(row))
+        say("   ", json.dumps({k: v for k, v in row.items() if k != "notes"}))
+        for text in row["notes"]:
+            say("   ", text)
+        difference = "same texts" if task == "gsm8k" and not row["texts"] else \
+            f"{row['difference']:.1e}"
+        other = row["texts"] + row["greedy"] + row["scores"] + row["metrics"]
+        counts = [str(row[k]) for k in ("documents", "requests", "prompts")]
+        return [*counts, difference, str(other)]
 
     def run_lrpipe(self, directory, task, data, where, shots, limit):
         """The directory of results, or what it says against the task. A suite runs once."""
@@ -194,8 +219,12 @@ class Check:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.copyfile(os.path.join(self.options.data, name), path)
 
-    HEAD = ["model", "suite", "task", "shots", "documents", "requests", "other prompts",
+    HEAD = ["model", "suite", "task", "documents", "requests", "other prompts",
             "largest difference of a log-likelihood", "other answers or metrics"]
+
+    def tables(self, title, rows):
+        self.table(title, self.HEAD, summary(rows))
+        self.table(title + ", by task", self.HEAD, rows)
 
     def tasks(self):
         import random_models
@@ -209,7 +238,7 @@ class Check:
         for title in self.options.suite or SUITES:
             self.suite(title, os.path.basename(os.path.normpath(directory)), directory, tokenizer,
                        SUITES[title], rows)
-        self.table("Tasks", self.HEAD, rows)
+        self.tables("Tasks", rows)
 
     def models(self):
         import random_models
@@ -219,7 +248,7 @@ class Check:
             tokenizer = random_models.tokenizer_of(directory)
             for title, suite in OF_MODELS.items():
                 self.suite(title, name, directory, tokenizer, suite, rows)
-        self.table("Models of random weights", self.HEAD, rows)
+        self.tables("Models of random weights", rows)
 
     def run(self):
         for part in self.options.only or ("tokenizers", "tasks", "models"):

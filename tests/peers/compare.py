@@ -15,8 +15,8 @@ def close(x, y):
 
 
 def new_row():
-    return {"documents": 0, "requests": 0, "prompts": 0, "hashes": 0, "texts": 0, "difference": 0.0, "apart": 0,
-            "greedy": 0, "scores": 0, "metrics": 0, "notes": []}
+    return {"documents": 0, "requests": 0, "prompts": 0, "hashes": 0, "texts": 0,
+            "difference": 0.0, "apart": 0, "greedy": 0, "scores": 0, "metrics": 0, "notes": []}
 
 
 def note(row, text):

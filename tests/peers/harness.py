@@ -89,7 +89,8 @@ def manager(tasks, data, folder, openllm):
     os.makedirs(where, exist_ok=True)
     for task in tasks:
         with open(os.path.join(where, task + ".yaml"), "w", encoding="utf-8") as f:
-            json.dump(settings(task, data, where, of_openllm(task) if openllm else {}), f, indent=1)  # JSON is YAML
+            more = of_openllm(task) if openllm else {}
+            json.dump(settings(task, data, where, more), f, indent=1)  # JSON is YAML
     return lm_eval.tasks.TaskManager(include_path=where, include_defaults=False)
 
 

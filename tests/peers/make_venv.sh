@@ -11,7 +11,7 @@ if [ -z "$venv" ]; then
 fi
 
 "${PYTHON:-python3}" -m venv "$venv"
-# tiktoken and sentencepiece: transformers reads tokenizer.model with them.
+# transformers reads tokenizer.model with sentencepiece and protobuf.
 nice "$venv/bin/pip" install --quiet torch transformers tokenizers sentencepiece protobuf \
   'lm-eval[hf]'
 "$venv/bin/pip" list 2>/dev/null |

@@ -8,13 +8,14 @@ import subprocess
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers,
                         pre_tokenizers, processors, trainers)
 
-GPT4 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-        r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+GPT4 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+        r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 QWEN = GPT4.replace(r"\p{N}{1,3}", r"\p{N}")
 GPT4O = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
          r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
          r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*"
+         r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
 SPACE = "\u2581"
 
@@ -142,7 +143,8 @@ def write(kind, texts, folder, size=1500, end=None):
 
 
 ODD = ("", " ", "  ", "\n", "\t \n\n x", "a  b   c    d", " leading", "trailing ", "don't DON'T I'LL",
-       "ſ's", "1234567890 12 3.14", "x=1;y=2//z", "¿Qué?  ¡Sí!", "日本語のテキスト。漢字", "한국어 텍스트",
+       "ſ's", "1234567890 12 3.14",
+       "x=1;y=2//z", "¿Qué?  ¡Sí!", "日本語のテキスト。漢字", "한국어 텍스트",
        "русский текст", "عربى ، نص", "हिन्दी पाठ।", "e\u0301 é n\u0303", "\u00a0nbsp\u2003em\u3000",
        "👩‍👩‍👧 🏳️‍🌈", "A\u200dB", "<s>text</s>", "a<s> b", "LRPIPE xLRPIPEx", "oneword xoneword",
        "a   left| b", "a |right   b", "lower upper LOWER UPPER", "\ufeffbom", "ﬁ ﬂ Å ½",

@@ -34,7 +34,7 @@ typedef struct {
   int repeats;    /* of each */
   lrp_bench_rival rivals[LRP_BENCH_RIVALS_MAX];
   int n_rivals;      /* those that are there and do such passes */
-  double peak;       /* flops/s of the type: the better one of before and after, NaN: none */
+  double peak;       /* flops/s of the type, the best of before and after passes; NaN: none */
   double other_load; /* part of all cores that others used meanwhile */
 } lrp_bench_times;
 

@@ -10,6 +10,7 @@ static const double other_load_max = 0.05; /* from there on it is said */
 typedef struct {
   double rate;  /* tokens per second */
   double flops; /* per second */
+  double peak;  /* flops per second, the best of this run so far; NaN: none */
   double share; /* of the peak */
   double dense; /* rate over that of the dense model, NaN: not in this run */
   double torch; /* rate over that of the fastest PyTorch, NaN: not there */
@@ -21,7 +22,8 @@ static view look(const lrp_bench_machine *machine, const lrp_bench_pass *pass,
             .flops = lrp_bench_pass_flops(pass) / times->seconds,
             .dense = NAN,
             .torch = NAN};
-  v.share = v.flops / times->peak;
+  v.peak = isnan(times->peak) ? NAN : fmax(machine->peak[pass->dtype], times->peak);
+  v.share = v.flops / v.peak;
   if (machine->dense && lrp_bench_pass_is_dense_of(machine->dense, pass)) {
     v.dense = machine->dense_seconds / times->seconds;
   }
@@ -89,7 +91,7 @@ static lrp_status print_json(const lrp_bench_machine *machine, const lrp_bench_p
   json_object_set_new(line, "repeats", json_integer(times->repeats));
   json_object_set_new(line, "tokens_per_s", lrp_bench_real(v->rate));
   json_object_set_new(line, "gflops", lrp_bench_real(1e-9 * v->flops));
-  json_object_set_new(line, "peak_gflops", lrp_bench_real(1e-9 * times->peak));
+  json_object_set_new(line, "peak_gflops", lrp_bench_real(1e-9 * v->peak));
   json_object_set_new(line, "share", lrp_bench_real(v->share));
   json_object_set_new(line, "of_dense", lrp_bench_real(v->dense));
   json_object_set_new(line, "of_torch", lrp_bench_real(v->torch));
@@ -98,9 +100,9 @@ static lrp_status print_json(const lrp_bench_machine *machine, const lrp_bench_p
   json_object_set_new(line, "goal", goal[0] ? json_string(goal) : json_null());
   json_object_set_new(line, "reached", lrp_bench_json_verdict(judge(&pass->goal, v)));
   if (pass->goal.stretch > 0.0) {
-    const bool reached = v->share >= pass->goal.stretch;
+    const lrp_bench_verdict verdict = judge_one(pass->goal.stretch, v->share, LRP_BENCH_NO_GOAL);
     json_object_set_new(line, "stretch", json_real(pass->goal.stretch));
-    json_object_set_new(line, "stretch_reached", json_boolean(reached));
+    json_object_set_new(line, "stretch_reached", lrp_bench_json_verdict(verdict));
   }
   return lrp_bench_print_line(line);
 }
@@ -118,9 +120,10 @@ static void print_table(const lrp_bench_pass *pass, const lrp_bench_times *times
   char name[64], goal[128];
 
   lrp_bench_pass_name(pass, name, sizeof name);
-  fprintf(stderr, "%-24s %-24s %9.4f %10.1f %7.1f%%", name, "lrpipe", times->seconds, v->rate,
-          100.0 * v->share);
-  fprintf(stderr, " of %.0f GFLOP/s", 1e-9 * times->peak);
+  fprintf(stderr, "%-24s %-24s %9.4f %10.1f", name, "lrpipe", times->seconds, v->rate);
+  if (!isnan(v->share)) {
+    fprintf(stderr, " %7.1f%% of %.0f GFLOP/s", 100.0 * v->share, 1e-9 * v->peak);
+  }
   if (!isnan(v->dense)) fprintf(stderr, ", %.2f of dense", v->dense);
   fputc('\n', stderr);
   for (int i = 0; i < times->n_rivals; i++) {
@@ -140,6 +143,7 @@ lrp_status lrp_bench_print_pass(lrp_bench_machine *machine, const lrp_bench_pass
                                 const lrp_bench_times *times) {
   const view v = look(machine, pass, times);
   const lrp_bench_verdict verdict = judge(&pass->goal, &v);
+  if (!isnan(v.peak)) machine->peak[pass->dtype] = v.peak;
   machine->reached += verdict == LRP_BENCH_REACHED;
   machine->missed += verdict == LRP_BENCH_MISSED;
   machine->open += verdict == LRP_BENCH_OPEN;

@@ -8,6 +8,7 @@
 /** What holds for the whole run. */
 typedef struct {
   int threads;
+  double peak[3];              /* flops/s by type: the best so far, 0: none */
   const lrp_bench_pass *dense; /* the last dense case, and its seconds */
   double dense_seconds;
   int cases, reached, missed, open; /* goals: open ones have no peer here */

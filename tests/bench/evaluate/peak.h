@@ -5,7 +5,7 @@
 
 #include "kernels/matrix.h"
 
-/** Flops per second of all OpenMP threads together, the best of a few tenths of a second: fused
+/** Flops per second of all OpenMP threads together, the best of some 50 ms: fused
  *  multiply-adds of the widest kind for LRP_F32, VDPBF16PS (two products and sums per element) for
  *  LRP_BF16. Local. NaN where the processor has no such instruction. */
 double lrp_bench_peak(lrp_dtype dtype);

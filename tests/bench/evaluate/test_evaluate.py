@@ -1,5 +1,5 @@
-"""The benchmarks of evaluations themselves, on models that take no time: what they report is checked
-against what it is made of, and their goals are reached or missed on any machine."""
+"""The benchmarks of evaluations themselves, on models that take no time: what they report is
+checked against what it is made of, and their goals are reached or missed on any machine."""
 
 import json
 import os

@@ -1,9 +1,9 @@
 """Times whole evaluations by the program: what sharing saves, and how long a benchmark takes.
 
 Prints a line of JSON for each case on stdout, what happens meanwhile on stderr:
-    mmlu   a subject of MMLU with five shots, a model of the 110M shape with Llama 2's tokenizer, and
-           the same with --no-prefix-sharing
-    sweep  32 configurations, each with one of 32 layers at rank 1, and separate runs of some of them
+    mmlu   a subject of MMLU with five shots, a model of the 110M shape with Llama 2's tokenizer,
+           and the same with --no-prefix-sharing
+    sweep  32 configurations, each with one of 32 layers at rank 1, and separate runs of some
     arc    all of ARC-Easy with stories260K, on two process ranks
 
 Models are made once in LRP_BENCH_DIR (default: a folder in BUILD). Rows, tokenizer and stories260K
@@ -88,6 +88,11 @@ class Bench:
         subprocess.run(command, env=self.env, check=True, stdout=sys.stderr)
         return time.monotonic() - start
 
+    def products(self, output):
+        """How often a token went through a layer, and would have."""
+        with open(os.path.join(output, "tradeoff.json"), encoding="utf-8") as f:
+            return json.load(f)["evaluation"]["layer_token_products"]
+
     def timed(self, name, model, configurations, evaluate, *args):
         """Seconds of evaluating alone, and the products that were counted: runs before it, without
         tasks, decompose the matrices and tell how long the rest takes."""
@@ -95,8 +100,7 @@ class Bench:
         nothing = self.run(job, "--set", "evaluate.tasks=[]")
         nothing = min(nothing, self.run(job, "--set", "evaluate.tasks=[]"))
         seconds = max(self.run(job, *args) - nothing, 1e-3)
-        with open(os.path.join(output, "tradeoff.json"), encoding="utf-8") as f:
-            products = json.load(f)["evaluation"]["layer_token_products"]
+        products = self.products(output)
         say(f"{name}: {seconds:.2f} s, and {nothing:.2f} s to start; products {products}")
         return seconds, products
 
@@ -140,12 +144,15 @@ def sweep(bench):
 
 
 def arc(bench):
-    job, output = bench.write_job("out-arc", bench.data("models", "stories260K"), [{"name": "dense"}],
+    model, dense = bench.data("models", "stories260K"), [{"name": "dense"}]
+    job, output = bench.write_job("out-arc", model, dense,
                                   {"data": bench.data("bench"), "tasks": ["arc_easy"]})
     seconds = bench.run(job, ranks=2)
     with open(os.path.join(output, "dense", "results.json"), encoding="utf-8") as f:
         results = json.load(f)["results"]["arc_easy"]
+    products = bench.products(output)
     return {"case": "arc", "questions": results["sample_len"], "acc": results["acc,none"],
+            "products": products["computed"], "alone_products": products["each_request_alone"],
             "seconds": seconds, "ranks": 2, "goal": f"< {ARC_SECONDS_MAX:g} s",
             "reached": seconds < ARC_SECONDS_MAX}
 

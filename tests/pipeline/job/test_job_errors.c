@@ -96,6 +96,8 @@ static void test_keys(void **state) {
       {"model: m\nconfigurations: [{name: a}]\n", "x.yaml: missing key 'output'"},
       {"output: o\nconfigurations: [{name: a}]\n", "x.yaml: missing key 'model'"},
       {"model: m\noutput: o\n", "x.yaml: missing key 'configurations'"},
+      {"model: m\noutput: o\nconfigurations: []\nsweep: []\n",
+       "x.yaml: missing key 'configurations'"},
   };
   (void)state;
   CHECK(cases);
@@ -173,7 +175,7 @@ static void test_types(void **state) {
 
 static void test_entries(void **state) {
   static const error_case cases[] = {
-      {"configurations: []\n", "x.yaml:1:17: configurations: expected a list of at least one"},
+      {"configurations: a\n", "x.yaml:1:17: configurations: expected a list of configurations"},
       {"configurations: {name: a}\n", "x.yaml:1:17: configurations: expected a list"},
       {LIST "dense\n",
        "x.yaml:4:5: configurations: expected a map like {name: dense}, got 'dense'"},

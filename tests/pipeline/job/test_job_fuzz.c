@@ -18,6 +18,10 @@ static const char valid[] =
     "  - {name: r9, layers: [2, \"5:9:2\"], tensors: [q, k], rank: {q: 1, k: 2}}\n"
     "  - name: x\n    layers: 1:2\n    rank: [1, 2]\n"
     "  - {name: e, layers: all, energy: 0.9}\n"
+    "sweep:\n"
+    "  - {name: s, each: layer, layers: [1, \"2:3\"], ranks: [1, 2], for: {layers: 9}}\n"
+    "  - {name: t, layers: [[1], 2], tensors: {a: all, m: [q]}, ratios: 0.5}\n"
+    "  - {name: u, samples: 3, seed: 1, reduction: [5, 9.5], distance: 2, ranks: 1}\n"
     "evaluate: {data: d, tasks: [a, b], limit: null, max_length: 3, dtype: auto}\n"
     "measure: {batch_size: 2}\n";
 

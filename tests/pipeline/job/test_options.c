@@ -98,13 +98,56 @@ static void test_values(void **state) {
                    LRP_OK);
   assert_string_equal(o.layers, "2,17");
   assert_string_equal(o.tensors, "q_proj");
-  assert_int_equal(o.rank, 3);
+  assert_true(o.rank.n == 1 && o.rank.value[0] == 3);
   assert_string_equal(o.method, "svd");
   assert_string_equal(o.operand, "m");
   lrp_options_free(&o);
   assert_int_equal(parse("space m --layers all --ratio=0.5", &o), LRP_OK);
-  assert_true(o.ratio == 0.5 && o.rank == 0);
+  assert_true(o.ratio == 0.5 && o.rank.n == 0);
   lrp_options_free(&o);
+}
+
+static void test_space(void **state) {
+  lrp_options o;
+  (void)state;
+  assert_int_equal(parse("space m --rank 1,250,2147483647 --sample 5 --seed 0 --format csv", &o),
+                   LRP_OK);
+  assert_true(o.rank.n == 3 && o.rank.value[1] == 250 && o.rank.value[2] == 2147483647);
+  assert_true(o.sample == 5 && o.seed == 0 && !o.enumerate && o.rows == -1);
+  lrp_options_free(&o);
+  assert_int_equal(parse("space m --enumerate --rows 0 --distance 2 --reduction 5:10 --tensors all "
+                         "--keep-first 2 --keep-last=0",
+                         &o),
+                   LRP_OK);
+  assert_true(o.enumerate && o.rows == 0 && o.seed == -1 && o.sample == 0 && o.rank.n == 0);
+  assert_true(o.distance == 2 && o.keep_first == 2 && o.keep_last == 0);
+  assert_string_equal(o.reduction, "5:10");
+  lrp_options_free(&o);
+  assert_int_equal(parse("space m --distance 2 --rank 3", &o), LRP_OK);
+  lrp_options_free(&o);
+}
+
+static void test_wrong_space(void **state) {
+  (void)state;
+  assert_usage("space m --enumerate --sample 3", "--enumerate and --sample exclude each other");
+  assert_usage("space m --enumerate --seed 3", "--seed needs --sample");
+  assert_usage("space m --sample 3 --rows 3", "--rows needs --enumerate");
+  assert_usage("space m --sample 0", "--sample: expected an integer in 1..1000000, got '0'");
+  assert_usage("space m --sample 1 --seed -1", "--seed: expected an integer in 0..");
+  assert_usage("space m --layers 1 --rank 1 --distance 2", "--layers, of one configuration, excl");
+  assert_usage("space m --layers 1 --rank 1,2", "--rank: one rank with --layers, got 2");
+  assert_usage("space m --enumerate --rank 1,",
+               "--rank: expected an integer in 1..2147483647, got ''");
+  assert_usage("space m --enumerate --rank 1,0",
+               "--rank: expected an integer in 1..2147483647, got '0'");
+  assert_usage("space m --enumerate --rank 1,100000000000000000000000000",
+               "--rank: expected an int");
+  assert_usage(
+      "space m --enumerate --rank 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+      "1,1,1,1,1",
+      "--rank: more than 32 ranks");
+  assert_usage("space m --format xml", "--format: expected table, csv or json, got 'xml'");
+  assert_usage("plan --format csv", "--format is an option of lrpipe space");
 }
 
 static void assert_sets(const char *line, const char *const *expected, int n) {
@@ -262,6 +305,8 @@ int main(void) {
       cmocka_unit_test(test_commands),
       cmocka_unit_test(test_help_and_version),
       cmocka_unit_test(test_values),
+      cmocka_unit_test(test_space),
+      cmocka_unit_test(test_wrong_space),
       cmocka_unit_test(test_keys),
       cmocka_unit_test(test_wrong_keys),
       cmocka_unit_test(test_unknown),

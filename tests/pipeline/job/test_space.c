@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "pipeline/show_plan.h"
 #include "pipeline/space.h"
@@ -39,14 +40,14 @@ static void test_space_of_a_model(void **state) {
 static void test_space_of_a_configuration(void **state) {
   char dir[64];
   (void)state;
-  lrp_options o = {.operand = create_model(LLAMA2_7B, dir), .layers = "2,17,31", .rank = 1};
+  lrp_options o = {.operand = create_model(LLAMA2_7B, dir), .layers = "2,17,31", .rank = {1, {1}}};
   assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
   assert_contains(text, "\nunits                    21\n");
   assert_contains(text, "\nconfiguration_parameters 6131524373\n");
   assert_contains(text, "\nreduction_percent        9.006438272506823\n");
   o.layers = "all";
   o.tensors = "gate_proj,up_proj";
-  o.rank = 0;
+  o.rank.n = o.rank.value[0] = 0;
   o.ratio = 1.0;
   o.method = "svd";
   assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
@@ -60,7 +61,7 @@ static void test_space_of_a_configuration(void **state) {
 static void test_space_of_bert(void **state) {
   char dir[64];
   (void)state;
-  lrp_options o = {.operand = create_model(BERT_BASE, dir), .layers = "all", .rank = 1};
+  lrp_options o = {.operand = create_model(BERT_BASE, dir), .layers = "all", .rank = {1, {1}}};
   assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
   assert_contains(text, "\narchitecture             BertForMaskedLM\n");
   assert_contains(text, "\nparameters               109514298\n");
@@ -74,14 +75,14 @@ static void test_space_of_bert(void **state) {
   assert_contains(text, "\nreduction_percent        77.4042");
   o.layers = "3:11:4"; /* three layers: 3 (768 + 768 + 1) 5 + 25 each */
   o.tensors = "query,key,value";
-  o.rank = 5;
+  o.rank.value[0] = 5;
   assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
   assert_contains(text, "\nunits                    9\n");
   assert_contains(text, "\nconfiguration_parameters 104275227\n");
   remove_model(dir);
 
   o = (lrp_options){
-      .operand = create_model(BERT_LARGE, dir), .layers = "0", .rank = 64, .method = "svd"};
+      .operand = create_model(BERT_LARGE, dir), .layers = "0", .rank = {1, {64}}, .method = "svd"};
   assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
   assert_contains(text, "\nparameters               335174458\n");
   assert_contains(text, "\ndesign_space             2^30 (layers x tensors masks: 2^24 * 2^6)\n");
@@ -89,10 +90,189 @@ static void test_space_of_bert(void **state) {
   remove_model(dir);
 }
 
+/* What is said beside today's lines: exact numbers, break-even ranks, intensity. */
+static void test_space_in_full(void **state) {
+  char dir[64];
+  (void)state;
+  const lrp_options o = {
+      .operand = create_model(LLAMA2_7B, dir), .layers = "2,17,31", .rank = {1, {1}}};
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\n  masks                  2^39 = 549755813888: a set of layers");
+  assert_contains(text,
+                  "\n  masks_per_layer        2^224 = 26959946667150639794667015087019630673"
+                  "637144422540572481103610249216: ");
+  assert_contains(text, " (810 digits): any rank for each matrix\n");
+  assert_contains(text,
+                  "\nbreak_even               4096x4096 tucker 1696.6 svd 2048.0: q_proj "
+                  "k_proj v_proj o_proj\n");
+  assert_contains(text, "4096x11008 tucker 2553.5 svd 2985.2: down_proj\n");
+  assert_contains(text, "\nbytes_16bit              12263048788\n");
+  assert_contains(text, "\nflops_per_byte_16bit     0.97857");
+  remove_model(dir);
+}
+
+static void test_space_formats(void **state) {
+  char dir[64];
+  (void)state;
+  lrp_options o = {.operand = create_model(LLAMA2_7B, dir), .format = "json"};
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  json_t *json = json_loads(text, 0, NULL);
+  assert_non_null(json);
+  assert_true(json_is_null(json_object_get(json, "configuration")));
+  json_t *masks = json_object_get(json_object_get(json, "design_space"), "masks_per_layer");
+  assert_true(json_number_value(json_object_get(masks, "log2")) == 224.0);
+  json_t *gate = json_object_get(json_object_get(json, "tensors"), "gate_proj");
+  assert_int_equal(json_integer_value(json_object_get(gate, "break_even_rank")), 2553);
+  json_decref(json);
+  o.layers = "all";
+  o.rank = (lrp_rank_list){1, {1}};
+  o.format = "csv";
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "key,value\nmodel,/tmp/lrp-job-");
+  assert_contains(text, "\ndesign_space.masks.count,549755813888\n");
+  assert_contains(text, "\ndesign_space.masks.meaning,\"a set of layers, and a set of");
+  assert_contains(text, "\nconfiguration.units,224\n");
+  assert_contains(text, "\nconfiguration.reduction_percent,96.0");
+  remove_model(dir);
+}
+
+/* In the order of the sampler (test_sampler), with what lrp_plan_size says. */
+static void test_space_enumerates(void **state) {
+  char dir[64];
+  (void)state;
+  lrp_options o = {.operand = create_model(LLAMA2_7B, dir),
+                   .enumerate = true,
+                   .rows = 3,
+                   .format = "csv",
+                   .tensors = "q_proj,gate_proj",
+                   .rank = {2, {5000, 1}},
+                   .distance = 30,
+                   .keep_last = 1};
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text,
+                  "number,reduction_percent,parameters,bytes_float32,bytes_16bit,"
+                  "flops_per_token,flops_per_byte_float32,flops_per_byte_16bit,rank,tensors,"
+                  "layers\n1,");
+  assert_contains(text, ",4096,\"q_proj,gate_proj\",0\n2,"); /* capped */
+  assert_contains(text, ",4096,\"q_proj,gate_proj\",2\n");
+  assert_null(strstr(text, "\n4,"));
+  o.rows = 0;
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\n32,-"); /* 31 layers; [0, 30] */
+  assert_contains(text, ",4096,\"q_proj,gate_proj\",\"0,30\"\n33,");
+  assert_contains(text, ",1,\"q_proj,gate_proj\",\"0,30\"\n");
+  assert_null(strstr(text, "\n65,"));
+  o.format = NULL;
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_contains(text, "\nconfigurations           64 (2^6.00)\n");
+  assert_contains(text, " 4096 q_proj,gate_proj 0\n");
+  remove_model(dir);
+}
+
+/* A row is what the same options say as one configuration. */
+static void test_space_samples(void **state) {
+  static char list[20000];
+  char dir[64], layers[200], percent[40], expected[80];
+  (void)state;
+  lrp_options o = {.operand = create_model(LLAMA2_7B, dir),
+                   .sample = 20,
+                   .seed = 3,
+                   .tensors = "all",
+                   .ratio = 0.25,
+                   .reduction = "5:20",
+                   .format = "json"};
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  memcpy(list, text, sizeof list);
+  json_t *json = json_loads(list, 0, NULL);
+  assert_non_null(json);
+  json_t *rows = json_object_get(json, "configurations");
+  assert_int_equal(json_array_size(rows), 20);
+  for (size_t i = 0; i < 20; i++) {
+    json_t *row = json_array_get(rows, i);
+    const double reduction = json_number_value(json_object_get(row, "reduction_percent"));
+    char *numbers = json_dumps(json_object_get(row, "layers"), JSON_COMPACT);
+    assert_true(reduction >= 5.0 && reduction <= 20.0);
+    assert_int_equal(json_object_size(json_object_get(row, "ranks")), 7);
+    snprintf(layers, sizeof layers, "%.*s", (int)strlen(numbers) - 2, numbers + 1);
+    free(numbers);
+    const lrp_options one = {.operand = dir, .layers = layers, .ratio = 0.25};
+    assert_int_equal(run_captured(lrp_space, &one), LRP_OK);
+    snprintf(expected, sizeof expected, "\nreduction_percent        %s\n",
+             lrp_format_double(reduction, percent));
+    assert_contains(text, expected);
+    snprintf(expected, sizeof expected, "\nbytes_16bit              %lld\n",
+             (long long)json_integer_value(json_object_get(row, "bytes_16bit")));
+    assert_contains(text, expected);
+  }
+  json_decref(json);
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_string_equal(text, list);
+  remove_model(dir);
+}
+
+/* More than there are: all of them. Counting alone, and nothing to count. */
+static void test_space_counts(void **state) {
+  char dir[64];
+  (void)state;
+  lrp_options o = {.operand = create_model(SMALL_LLAMA, dir),
+                   .sample = 50,
+                   .tensors = "up_proj",
+                   .format = "csv"};
+  capture log = capture_begin(stderr);
+  const lrp_status st = run_captured(lrp_space, &o);
+  static char warning[2000];
+  capture_end(&log, warning, sizeof warning);
+  assert_int_equal(st, LRP_OK);
+  assert_contains(text, "\n7,");
+  assert_null(strstr(text, "\n8,"));
+  assert_contains(warning, "--sample: 50 configurations asked for, 7 are there");
+  o.sample = 0;
+  o.distance = 2;
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_string_equal(text, "configurations,log2\n4,2\n");
+  o.keep_first = 3;
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  assert_string_equal(text, "configurations,log2\n0,\n");
+  o.enumerate = true;
+  o.format = "json";
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  json_t *json = json_loads(text, 0, NULL);
+  assert_true(json && json_is_null(json_object_get(json, "log2")));
+  assert_int_equal(json_array_size(json_object_get(json, "configurations")), 0);
+  json_decref(json);
+  remove_model(dir);
+}
+
+static void test_space_wrong_filters(void **state) {
+  static const char *const wrong[] = {"9", "9:", ":9", "10:9", "nan:3", "1:2:3", "a:b"};
+  char dir[64];
+  (void)state;
+  lrp_options o = {.operand = create_model(SMALL_LLAMA, dir), .enumerate = true};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    o.reduction = wrong[i];
+    assert_int_equal(run_captured(lrp_space, &o), LRP_ERR_USAGE);
+    assert_contains(lrp_failure_message(LRP_ERR_USAGE), "--reduction: expected A:B with A <= B");
+    assert_contains(lrp_failure_message(LRP_ERR_USAGE), wrong[i]);
+    assert_string_equal(text, "");
+  }
+  o.reduction = NULL;
+  o.tensors = "q_prj";
+  assert_message(run_captured(lrp_space, &o),
+                 "command line: configuration 'space': tensors: 'q_pr");
+  o.tensors = "k_proj"; /* 4 x 8: rank 1 has 13 of 32 parameters */
+  o.ratio = 0.4;
+  assert_message(run_captured(lrp_space, &o),
+                 "--ratio: too small for k_proj (4 x 8): rank 1 needs at least 0.40625");
+  o.ratio = 0.40625;
+  assert_int_equal(run_captured(lrp_space, &o), LRP_OK);
+  remove_model(dir);
+  lrp_failure_clear();
+}
+
 static void test_space_errors(void **state) {
   char dir[64];
   (void)state;
-  lrp_options o = {.operand = create_model(SMALL_LLAMA, dir), .layers = "3", .rank = 1};
+  lrp_options o = {.operand = create_model(SMALL_LLAMA, dir), .layers = "3", .rank = {1, {1}}};
   assert_message(run_captured(lrp_space, &o),
                  "command line: configuration 'space': layers: 3 is not a layer");
   o.layers = "x";
@@ -212,6 +392,12 @@ int main(void) {
       cmocka_unit_test(test_space_of_a_model),
       cmocka_unit_test(test_space_of_a_configuration),
       cmocka_unit_test(test_space_of_bert),
+      cmocka_unit_test(test_space_in_full),
+      cmocka_unit_test(test_space_formats),
+      cmocka_unit_test(test_space_enumerates),
+      cmocka_unit_test(test_space_samples),
+      cmocka_unit_test(test_space_counts),
+      cmocka_unit_test(test_space_wrong_filters),
       cmocka_unit_test(test_space_errors),
       cmocka_unit_test(test_plan),
       cmocka_unit_test(test_plan_refuses_tasks),
