@@ -47,6 +47,13 @@ static lrp_status deal_portions(const stage *s, bool *todo, int *node) {
   return st;
 }
 
+/* Whether the record of a block tells of the products that it took, in which its cost is counted.
+ */
+static bool counts_products(const lrp_scorebook *book, int64_t b) {
+  const lrp_output output = book->study->tasks[book->pairs[book->blocks[b].pair].task].kind->output;
+  return !lrp_output_is_encoders(output) && output != LRP_GENERATE;
+}
+
 /* Predictions start from the blocks that are scored already; without any, from
  * a cautious guess. */
 static void learn(const lrp_scorebook *book, lrp_stop *stop, int threads) {
@@ -57,9 +64,8 @@ static void learn(const lrp_scorebook *book, lrp_stop *stop, int threads) {
   for (int64_t b = 0; b < book->n_blocks; b++) {
     lrp_unit_record record;
     if (!lrp_scorebook_done(book, b, &record)) continue;
-    const bool counted = config->family == LRP_FAMILY_LLAMA;
-    const double tokens =
-        counted ? record.predicted / lrp_config_layers(config) : (double)book->blocks[b].tokens;
+    const double tokens = counts_products(book, b) ? record.predicted / lrp_config_layers(config)
+                                                   : (double)book->blocks[b].tokens;
     lrp_stop_learn(stop, tokens, record.seconds);
   }
 }
@@ -159,26 +165,32 @@ static bool has_generation(const lrp_study *study) {
   return false;
 }
 
-/* Weights and scorers. Collective. */
-static lrp_status prepare(stage *s) {
+/* What the process ranks compute with. Collective. */
+static lrp_status open_scorers(stage *s) {
   const lrp_study *study = s->book->study;
-  const int columns = s->topo->size;
-  lrp_status st = lrp_agree(lrp_sweep_create(&study->plan, &s->sweep), s->topo->comm);
-  if (st != LRP_OK) return st;
-  s->todo = calloc((size_t)study->plan.n_configurations + 1, sizeof *s->todo);
-  if (!s->todo) st = lrp_fail_memory(sizeof *s->todo, "a schedule");
-  if (st == LRP_OK) st = lrp_portions_create(s->book, &s->sweep, columns, &s->portions);
-  st = lrp_agree(st, s->topo->comm);
-  if (st != LRP_OK) return st;
   if (study->model.config.family == LRP_FAMILY_BERT) {
     return lrp_agree(lrp_scorer_create(s->book, &s->encoder), s->topo->comm);
   }
-  st = lrp_weights_open(study, s->topo, &s->weights);
+  lrp_status st = lrp_weights_open(study, s->topo, &s->weights);
   if (st != LRP_OK) return st;
   st = lrp_causal_create(s->book, s->store, &s->sweep, s->weights, s->control, &s->causal);
   if (st == LRP_OK && has_generation(study)) {
     st = lrp_decoding_create(s->book, s->store, s->weights, &s->decoding);
   }
+  return lrp_agree(st, s->topo->comm);
+}
+
+/* Scorers, and portions for the process ranks that take any. Collective. */
+static lrp_status prepare(stage *s) {
+  const lrp_study *study = s->book->study;
+  lrp_status st = lrp_agree(lrp_sweep_create(&study->plan, &s->sweep), s->topo->comm);
+  if (st == LRP_OK) st = open_scorers(s);
+  if (st != LRP_OK) return st;
+  int workers = takes_blocks(s);
+  MPI_Allreduce(MPI_IN_PLACE, &workers, 1, MPI_INT, MPI_SUM, s->topo->comm);
+  s->todo = calloc((size_t)study->plan.n_configurations + 1, sizeof *s->todo);
+  if (!s->todo) st = lrp_fail_memory(sizeof *s->todo, "a schedule");
+  if (st == LRP_OK) st = lrp_portions_create(s->book, &s->sweep, workers, &s->portions);
   return lrp_agree(st, s->topo->comm);
 }
 

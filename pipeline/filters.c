@@ -52,8 +52,6 @@ static void remove_final_stop(char *text) {
   const size_t end = length > 0 && text[length - 1] == '\n' ? length - 1 : length;
   if (end > 0 && text[end - 1] == '.') {
     memmove(text + end - 1, text + end, length - end + 1);
-  } else if (length > 0 && text[length - 1] == '.') {
-    text[length - 1] = '\0';
   }
 }
 

@@ -63,8 +63,8 @@ class Space(unittest.TestCase):
 
     def test_reader_goes_away(self):
         script = 'set -o pipefail; "$0" space "$1" --enumerate --rows 0 --format csv | head -2'
-        result = subprocess.run(["bash", "-c", script, lrp.LRPIPE, self.model], text=True, timeout=60,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        result = subprocess.run(["bash", "-c", script, lrp.LRPIPE, self.model], timeout=60,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertEqual(len(result.stdout.splitlines()), 2)
 
