@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/tokenizer/buffer.h"
 #include "io/tokenizer/characters.h"
 
 void lrp_added_free(lrp_added *a) {
@@ -49,11 +50,10 @@ static lrp_status enter_normalized(lrp_added *a, const lrp_normalizer *normalize
                                 &text, &length);
 
   if (st == LRP_OK) {
-    pattern = malloc(length + 1);
-    if (!pattern) st = lrp_fail_memory(length + 1, "an added token");
+    pattern = lrp_bytes_copy(text, length, "an added token");
+    if (!pattern) st = LRP_ERR_MEM;
   }
   if (st == LRP_OK) {
-    memcpy(pattern, text, length);
     a->patterns[a->n_patterns++] = pattern;
     st = enter(a, &a->normalized, pattern, length, index);
   }

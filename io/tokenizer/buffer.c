@@ -44,3 +44,13 @@ lrp_status lrp_buffer_append_replaced(lrp_buffer *b, lrp_match_walk *walk, const
   }
   return st == LRP_OK ? lrp_buffer_append(b, text + at, length - at) : st;
 }
+
+char *lrp_bytes_copy(const char *bytes, size_t length, const char *what) {
+  char *copy = malloc(length + 1); /* never 0 bytes */
+  if (!copy) {
+    lrp_fail_memory(length + 1, what);
+    return NULL;
+  }
+  if (length > 0) memcpy(copy, bytes, length);
+  return copy;
+}

@@ -28,4 +28,9 @@ lrp_status lrp_buffer_append_replaced(lrp_buffer *b, lrp_match_walk *walk, const
                                       const char *text, size_t length, const char *content,
                                       size_t content_length);
 
+/** A copy of length bytes, which may be NULL if there are none. Local.
+ *  @param what  named in the message of a failure
+ *  @return owned by the caller, without a NUL at its end; NULL: out of memory (recorded) */
+char *lrp_bytes_copy(const char *bytes, size_t length, const char *what);
+
 #endif

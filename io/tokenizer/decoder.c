@@ -23,16 +23,10 @@ static lrp_status add_step(lrp_decoder *d, const lrp_decoder_step *step) {
 lrp_status lrp_decoder_add(lrp_decoder *d, const lrp_decoder_step *step, const char *content,
                            size_t length) {
   lrp_decoder_step own = *step;
-  lrp_status st = LRP_OK;
 
   own.length = length;
-  own.content = malloc(length + 1);
-  if (own.content) {
-    if (length > 0) memcpy(own.content, content, length);
-  } else {
-    st = lrp_fail_memory(length + 1, "a decoder");
-  }
-  if (st == LRP_OK) st = add_step(d, &own);
+  own.content = lrp_bytes_copy(content, length, "a decoder");
+  const lrp_status st = own.content ? add_step(d, &own) : LRP_ERR_MEM;
   if (st != LRP_OK) {
     free(own.content);
     lrp_matcher_free(&own.matcher);

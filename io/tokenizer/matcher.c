@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/tokenizer/buffer.h"
 #include "io/tokenizer/characters.h"
 
 lrp_status lrp_matcher_text(lrp_matcher *m, const char *text, size_t length) {
   m->kind = LRP_MATCH_TEXT;
-  m->text = malloc(length + 1);
-  if (!m->text) return lrp_fail_memory(length + 1, "a pattern");
-  memcpy(m->text, text, length);
+  m->text = lrp_bytes_copy(text, length, "a pattern");
+  if (!m->text) return LRP_ERR_MEM;
   m->length = length;
   return LRP_OK;
 }
