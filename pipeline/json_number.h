@@ -1,0 +1,11 @@
+/** @file pipeline/json_number.h
+ *  Numbers that JSON does not have. */
+#ifndef LRP_PIPELINE_JSON_NUMBER_H
+#define LRP_PIPELINE_JSON_NUMBER_H
+
+#include <jansson.h>
+
+/** x, or null if it is infinite or NaN. Local. A new reference, or NULL when out of memory. */
+json_t *lrp_json_number(double x);
+
+#endif
