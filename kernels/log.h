@@ -2,7 +2,8 @@
  *  One line per event, on stderr and in the log file of the run.
  *
  *  Every process rank may call these; events that all share are logged by process rank 0 only
- *  (lrp_log says nothing elsewhere), an event of one process rank with lrp_log_local. */
+ *  (lrp_log says nothing elsewhere), an event of one process rank with lrp_log_local. Threads may
+ *  call them at any time once lrp_log_init has been called. */
 #ifndef LRP_KERNELS_LOG_H
 #define LRP_KERNELS_LOG_H
 
@@ -29,6 +30,18 @@ void lrp_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** An event of this process rank alone, with its number and host. Local. */
 void lrp_log_local(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** A line of progress, by process rank 0: always in the file, on stderr only if on_stderr. Local.
+ */
+void lrp_log_progress(bool on_stderr, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** Columns of the terminal that stderr is; 0: it is none, or shows nothing but warnings and errors
+ *  (quiet), or cannot move its cursor. Local. */
+int lrp_log_terminal(void);
+
+/** Show text, which is shorter than the terminal is wide, as its last line, in place of the one
+ *  before; log lines appear above it. NULL: none any more. Local; only where lrp_log_terminal. */
+void lrp_log_bar(const char *text);
 
 /** "lrpipe: ...", whoever calls: not an error, but the reason of an exit code. Local. */
 void lrp_log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -173,13 +173,16 @@ static double learn(lrp_causal *s) {
 /* Write the scores down, with the work that was done since the last time. What a column has done is
  * counted by its first process rank: the last one may be of another node than progress.json. */
 static lrp_status record(lrp_causal *s, int configuration) {
-  const int64_t work = s->products - s->learned + s->before;
+  const int64_t work = s->products - s->learned + s->before, tokens = s->forest.batch.n_tokens;
   lrp_status st = check_finite(s, configuration);
   if (st != LRP_OK) return st;
   s->before = 0;
   st = lrp_scorebook_put(s->book, lrp_portion_block(s->book, s->portion, configuration), s->ll,
                          s->greedy, learn(s), work);
-  if (st == LRP_OK && !s->column) lrp_progress_advance(s->control->progress, 1);
+  if (st == LRP_OK && !s->column) { /* in units of the portion's cost: what is shared is free */
+    const double walks = (double)work / (double)(tokens * s->sweep->layers);
+    lrp_progress_advance(s->control->progress, 1, walks * (double)s->block->tokens);
+  }
   if (st == LRP_OK && lrp_stop_checkpoint(s->control->stop)) st = lrp_scorebook_flush(s->book);
   return st;
 }

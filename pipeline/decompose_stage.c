@@ -21,6 +21,7 @@ typedef struct {
   lrp_control *control;
   lrp_partition part;
   bool *todo;          /* owned, a flag per unit */
+  bool *said;          /* owned, likewise: its line is in the log; process rank 0 */
   int *position;       /* owned: of each unit in the order of reading */
   lrp_pass *pass;      /* owned */
   double busy_s;       /* that this process rank spent on units */
@@ -48,11 +49,21 @@ static lrp_status may_begin(stage *s, int i, double seconds) {
   return checkpoint || is_long ? lrp_store_flush(s->store) : LRP_OK;
 }
 
+/* Predicted seconds of unit i by so many process ranks. */
+static double cost(const stage *s, int i, int process_ranks) {
+  return unit_of(s, i)->seconds / lrp_partition_speedup(process_ranks);
+}
+
+static void say_unit(stage *s, int i, int rank, double error, double seconds, lrp_solver solver) {
+  lrp_progress_line(s->control->progress, i, "decomposed %s rank %d error %.6g in %.3f s (%s)",
+                    unit_of(s, i)->name, rank, error, seconds, lrp_solver_name(solver));
+}
+
 static lrp_status put(stage *s, int i, const lrp_factors *f, double seconds, int process_ranks) {
   const lrp_status st = lrp_store_put(s->store, i, f, seconds, process_ranks);
   if (st != LRP_OK) return st;
-  lrp_log_local("decomposed %s rank %d error %.6g in %.3f s (%s)", unit_of(s, i)->name, f->rank,
-                f->certificate.relative_error, seconds, lrp_solver_name(f->solver));
+  lrp_progress_advance(s->control->progress, 1, cost(s, i, process_ranks));
+  say_unit(s, i, f->rank, f->certificate.relative_error, seconds, f->solver);
   return lrp_store_flush_after(s->store, flush_every_s);
 }
 
@@ -80,11 +91,11 @@ static lrp_status take_local_unit(stage *s, int i) {
   lrp_status st = may_begin(s, i, unit->seconds);
   if (st != LRP_OK) return st;
   lrp_watch_phase(s->control->watch, "decompose %s", unit->name);
+  lrp_progress_work(s->control->progress, "%s", unit->name);
   st = do_local(s, i);
   const double seconds = MPI_Wtime() - start;
   s->busy_s += seconds;
   lrp_stop_learn(s->control->stop, unit->seconds, seconds);
-  if (st == LRP_OK) lrp_progress_advance(s->control->progress, 1);
   return st;
 }
 
@@ -188,8 +199,9 @@ static lrp_status take_grid_unit(stage *s, int i, MPI_Comm group) {
   int size;
 
   MPI_Comm_size(group, &size);
-  const double seconds = unit_of(s, i)->seconds / lrp_partition_speedup(size);
+  const double seconds = cost(s, i, size);
   lrp_watch_phase(control->watch, "decompose %s over a grid", unit_of(s, i)->name);
+  if (is_leader(group)) lrp_progress_work(control->progress, "%s", unit_of(s, i)->name);
   lrp_status st = lrp_pass_check(s->pass);
   if (st == LRP_OK && is_leader(group)) st = may_begin(s, i, seconds);
   st = lrp_agree(st, group);
@@ -200,7 +212,7 @@ static lrp_status take_grid_unit(stage *s, int i, MPI_Comm group) {
   s->busy_s += measured;
   if (st != LRP_OK) return st;
   lrp_stop_learn(control->stop, seconds, measured);
-  if (is_leader(group)) lrp_progress_advance(control->progress, 1);
+  if (!is_leader(group)) lrp_progress_advance(control->progress, 0, 0.0);
   return LRP_OK;
 }
 
@@ -221,7 +233,7 @@ static lrp_status grid_units(stage *s) {
   return lrp_agree(st, s->topo->comm);
 }
 
-/* ---- The stage ------------------------------------------------------------------------------- */
+/* ---- What is to do --------------------------------------------------------------------------- */
 
 /* Append the units that are for a grid, or those that are not, to the order of reading. The process
  * ranks that share the units of a node, or of a group, read them in turn. */
@@ -312,7 +324,8 @@ static lrp_status make_schedule(stage *s, double rank_bytes, int *n_todo) {
   const int n = study->plan.n_units;
   *n_todo = 0;
   s->todo = calloc((size_t)n + 1, sizeof *s->todo);
-  if (!s->todo) return lrp_fail_memory((size_t)n, "a schedule");
+  s->said = calloc((size_t)n + 1, sizeof *s->said);
+  if (!s->todo || !s->said) return lrp_fail_memory((size_t)n, "a schedule");
   for (int i = 0; i < n; i++) {
     s->todo[i] = !lrp_store_done(s->store, i, NULL);
     *n_todo += s->todo[i];
@@ -321,9 +334,58 @@ static lrp_status make_schedule(stage *s, double rank_bytes, int *n_todo) {
                               s->topo->size, s->topo->node_ranks, s->topo->n_nodes, &s->part);
 }
 
+/* ---- How far it is --------------------------------------------------------------------------- */
+
+/* Whether unit i counts for this process rank, in a sum over the node: one that its group leads, or
+ * that is dealt to its node, by the first process rank of it. */
+static bool counts_here(const stage *s, int i, int node_rank) {
+  const int owner = s->part.owner[i], size = s->part.group_size;
+  if (!s->todo[i]) return false;
+  if (owner >= 0) return s->topo->me % size == 0 && s->topo->me / size == owner;
+  return node_rank == 0 && owner == -1 - s->topo->node_index;
+}
+
+/* What the node has to do takes wall_s, as far as is known. Collective over the node. */
+static void begin_progress(stage *s, int n_todo, double wall_s) {
+  const int n = s->store->study->plan.n_units;
+  double work = 0.0;
+  int node_rank;
+  MPI_Comm_rank(s->topo->node, &node_rank);
+  for (int i = 0; i < n; i++) {
+    if (counts_here(s, i, node_rank))
+      work += cost(s, i, s->part.owner[i] >= 0 ? s->part.group_size : 1);
+  }
+  MPI_Allreduce(MPI_IN_PLACE, &work, 1, MPI_DOUBLE, MPI_SUM, s->topo->node);
+  lrp_progress_begin(
+      s->control->progress,
+      &(lrp_progress_stage){.name = "decompose",
+                            .items = "units",
+                            .total = n,
+                            .done = n - n_todo,
+                            .cost = work,
+                            .seconds_per_cost = lrp_stop_predict(s->control->stop, 1.0),
+                            .workers = wall_s > 0.0 ? work / wall_s : 1.0,
+                            .said = s->said});
+}
+
+/* The lines of units that other nodes have done, which process rank 0 finds in the journal. */
+static void end_progress(stage *s) {
+  const int n = s->store->study->plan.n_units;
+  lrp_unit_record r;
+  int64_t done = 0;
+  for (int i = 0; i < n; i++) done += lrp_store_done(s->store, i, NULL);
+  lrp_progress_settle(s->control->progress, done);
+  for (int i = 0; s->topo->me == 0 && i < n; i++) {
+    if (!s->todo[i] || s->said[i] || !lrp_store_done(s->store, i, &r)) continue;
+    say_unit(s, i, r.rank, r.relative_error, r.seconds, (lrp_solver)r.solver);
+  }
+  lrp_progress_end(s->control->progress);
+}
+
+/* ---- The stage ------------------------------------------------------------------------------- */
+
 static lrp_status all_units(stage *s) {
   lrp_status st = LRP_OK;
-  learn(s->store, s->control->stop);
   if (s->part.group_size > 0) st = grid_units(s);
   return st == LRP_OK ? local_units(s) : st;
 }
@@ -342,9 +404,14 @@ lrp_status lrp_decompose_stage(lrp_store *store, lrp_identity *identity, const l
   if (st == LRP_OK) st = start_reading(&s, identity);
   if (st == LRP_OK) {
     lrp_log("decompose: %d of %d units to do, in about %.1f s", n_todo, n, predicted.wall);
-    lrp_progress_begin(control->progress, "decompose", n, n - n_todo);
+    learn(store, control->stop);
+    begin_progress(&s, n_todo, predicted.wall);
     st = stop_reading(&s, all_units(&s), identity);
-    if (st == LRP_OK) st = lrp_store_refresh(store);
+    if (st <= LRP_STOPPED) {
+      const lrp_status read = lrp_store_refresh(store);
+      st = read > st ? read : st;
+    }
+    end_progress(&s);
     if (st == LRP_OK) {
       lrp_forecast_compare(predicted, n_todo, MPI_Wtime() - start, s.busy_s, topo);
     }
@@ -352,6 +419,7 @@ lrp_status lrp_decompose_stage(lrp_store *store, lrp_identity *identity, const l
   lrp_scratch_free(&s.scratch);
   lrp_partition_free(&s.part);
   free(s.position);
+  free(s.said);
   free(s.todo);
   return st;
 }

@@ -73,6 +73,7 @@ static void check_machine(const lrp_topology *topo, const lrp_facts *facts, cons
   lrp_check_libraries(facts, topo->size, f);
   lrp_check_memory(topo, facts, t->planned ? &t->outlook : NULL, f);
   lrp_check_time(f);
+  lrp_check_energy(t->planned ? &t->outlook : NULL, f);
 }
 
 /* Measure speeds, or say where those come from that are known. Collective. */

@@ -35,12 +35,14 @@ typedef struct {
 void lrp_facts_collect(const lrp_topology *topo, lrp_facts *facts);
 
 /** Print what the facts of all size process ranks say about ranks, cores and threads / libraries /
- *  memory / the time limit. Local, process rank 0. o: NULL without a job. */
+ *  memory / the time limit / the energy that a job measures. Local, process rank 0. o: NULL without
+ *  a job. */
 void lrp_check_cores(const lrp_topology *topo, const lrp_facts *facts, lrp_findings *f);
 void lrp_check_libraries(const lrp_facts *facts, int size, lrp_findings *f);
 void lrp_check_memory(const lrp_topology *topo, const lrp_facts *facts, const lrp_outlook *o,
                       lrp_findings *f);
 void lrp_check_time(lrp_findings *f);
+void lrp_check_energy(const lrp_outlook *o, lrp_findings *f);
 
 /** Print what can be said about the directory output: file system, permission, what a probe file
  *  meets, the MPI-IO driver, free space, lock. Collective over topo->comm; o counts on process rank

@@ -21,7 +21,8 @@ typedef struct {
   lrp_causal *causal;
   lrp_decoding *decoding; /* NULL if no task generates */
   lrp_scorer *encoder;
-  int *todo; /* owned: configurations of a portion */
+  int *todo;  /* owned: configurations of a portion */
+  bool *said; /* owned, a flag per portion: its line is in the log; process rank 0 */
 } stage;
 
 /* ---- the schedule ---- */
@@ -54,13 +55,17 @@ static bool counts_products(const lrp_scorebook *book, int64_t b) {
   return !lrp_output_is_encoders(output) && output != LRP_GENERATE;
 }
 
-/* Predictions start from the blocks that are scored already; without any, from
- * a cautious guess. */
-static void learn(const lrp_scorebook *book, lrp_stop *stop, int threads) {
+/* Seconds that a process rank needs for a token: a cautious guess. */
+static double guess(const lrp_config *config, int threads) {
   const double flops_per_thread = 5e10;
-  const lrp_config *config = &book->study->model.config;
   const double flops_per_token = 2.0 * (double)lrp_config_linear_parameters(config);
-  lrp_stop_stage(stop, flops_per_token / (flops_per_thread * threads));
+  return flops_per_token / (flops_per_thread * threads);
+}
+
+/* Predictions start from the blocks that are scored already; without any, from the guess. */
+static void learn(const lrp_scorebook *book, lrp_stop *stop, int threads) {
+  const lrp_config *config = &book->study->model.config;
+  lrp_stop_stage(stop, guess(config, threads));
   for (int64_t b = 0; b < book->n_blocks; b++) {
     lrp_unit_record record;
     if (!lrp_scorebook_done(book, b, &record)) continue;
@@ -85,7 +90,7 @@ static lrp_status compute_block(stage *s, const lrp_portion *p, int configuratio
   lrp_status st = s->encoder ? lrp_scorer_block(s->encoder, s->book, s->store, b)
                              : lrp_decoding_block(s->decoding, b);
   lrp_stop_learn(s->control->stop, p->tokens, MPI_Wtime() - start);
-  if (st == LRP_OK && takes_blocks(s)) lrp_progress_advance(s->control->progress, 1);
+  if (st == LRP_OK && takes_blocks(s)) lrp_progress_advance(s->control->progress, 1, p->tokens);
   if (st == LRP_OK && lrp_stop_checkpoint(s->control->stop)) st = lrp_scorebook_flush(s->book);
   return st;
 }
@@ -94,22 +99,48 @@ static bool generates(const stage *s, const lrp_portion *p) {
   return s->book->study->tasks[p->task].kind->output == LRP_GENERATE;
 }
 
-static lrp_status compute_portion(stage *s, const lrp_portion *p) {
-  const int n = lrp_portion_todo(s->book, &s->sweep, p, s->todo);
+/* The configurations s->todo of portion i are done. */
+static void say_portion(stage *s, int64_t i, int n) {
+  const lrp_portion *p = &s->portions.portions[i];
+  const lrp_study *study = s->book->study;
+  const char *task = study->tasks[p->task].kind->name;
+  if (n == 1) {
+    lrp_progress_line(s->control->progress, i, "evaluated block %lld of %s under %s",
+                      (long long)p->block, task, study->plan.configurations[s->todo[0]].name);
+  } else {
+    lrp_progress_line(s->control->progress, i, "evaluated block %lld of %s under %d configurations",
+                      (long long)p->block, task, n);
+  }
+}
+
+static lrp_status compute(stage *s, const lrp_portion *p, int n) {
   lrp_status st = LRP_OK;
   if (s->causal && !generates(s, p)) {
     st = lrp_causal_portion(s->causal, p, s->todo, n);
-    if (st == LRP_OK && lrp_weights_column(s->weights))
-      lrp_progress_advance(s->control->progress, n);
+    if (st == LRP_OK && lrp_weights_column(s->weights)) {
+      lrp_progress_advance(s->control->progress, n, p->tokens);
+    }
     return st;
   }
   for (int i = 0; st == LRP_OK && i < n; i++) st = compute_block(s, p, s->todo[i]);
   return st;
 }
 
+static lrp_status compute_portion(stage *s, int64_t i) {
+  const lrp_portion *p = &s->portions.portions[i];
+  const int n = lrp_portion_todo(s->book, &s->sweep, p, s->todo);
+  const lrp_status st = compute(s, p, n);
+  if (st == LRP_OK && takes_blocks(s)) say_portion(s, i, n);
+  return st;
+}
+
 static void say_phase(const stage *s, const lrp_portion *p) {
-  lrp_watch_phase(s->control->watch, "evaluate block %lld of task %s", (long long)p->block,
-                  s->book->study->tasks[p->task].kind->name);
+  const char *task = s->book->study->tasks[p->task].kind->name;
+  const long long block = p->block;
+  lrp_watch_phase(s->control->watch, "evaluate block %lld of task %s", block, task);
+  if (takes_blocks(s)) {
+    lrp_progress_work(s->control->progress, "block %lld of %s", block, task);
+  }
 }
 
 /* Take portions until there are none, or the time is up. */
@@ -123,7 +154,7 @@ static lrp_status lead(stage *s, lrp_deal *deal) {
     st = lrp_stop_check(s->control->stop, column ? tokens * lrp_spread_depth(column) : tokens);
     if (st != LRP_OK || (column && !lrp_spread_begin(column, i))) break;
     say_phase(s, p);
-    st = compute_portion(s, p);
+    st = compute_portion(s, i);
     if (column) lrp_spread_end(column, st);
   }
   return st;
@@ -137,7 +168,7 @@ static lrp_status follow(stage *s) {
   while (column && lrp_spread_take(column, &i)) {
     const lrp_portion *p = &s->portions.portions[i];
     say_phase(s, p);
-    st = generates(s, p) ? compute_portion(s, p) : lrp_causal_follow(s->causal, p);
+    st = generates(s, p) ? compute_portion(s, i) : lrp_causal_follow(s->causal, p);
     lrp_spread_end(column, st);
     lrp_watch_wait(s->control->watch, "evaluate: wait for the process rank before this one");
   }
@@ -191,7 +222,62 @@ static lrp_status prepare(stage *s) {
   s->todo = calloc((size_t)study->plan.n_configurations + 1, sizeof *s->todo);
   if (!s->todo) st = lrp_fail_memory(sizeof *s->todo, "a schedule");
   if (st == LRP_OK) st = lrp_portions_create(s->book, &s->sweep, workers, &s->portions);
+  if (st == LRP_OK) {
+    s->said = calloc((size_t)s->portions.n + 1, sizeof *s->said);
+    if (!s->said) st = lrp_fail_memory((size_t)s->portions.n, "a schedule");
+  }
   return lrp_agree(st, s->topo->comm);
+}
+
+static int64_t count_open(const lrp_scorebook *book) {
+  int64_t n = 0;
+  for (int64_t b = 0; b < book->n_blocks; b++) n += !lrp_scorebook_done(book, b, NULL);
+  return n;
+}
+
+/* What this node has to do, dealt to node[]. Collective over the node. */
+static void begin_progress(stage *s, const int *node) {
+  const int64_t n_blocks = s->book->n_blocks;
+  double tokens = 0.0;
+  int workers = takes_blocks(s);
+  for (int64_t i = 0; i < s->portions.n; i++) {
+    if (node[i] == s->topo->node_index) tokens += s->portions.portions[i].tokens;
+  }
+  MPI_Allreduce(MPI_IN_PLACE, &workers, 1, MPI_INT, MPI_SUM, s->topo->node);
+  lrp_progress_begin(
+      s->control->progress,
+      &(lrp_progress_stage){.name = "evaluate",
+                            .items = "blocks",
+                            .total = n_blocks,
+                            .done = n_blocks - count_open(s->book),
+                            .cost = tokens,
+                            .seconds_per_cost = lrp_stop_predict(s->control->stop, 1.0),
+                            .workers = workers,
+                            .said = s->said});
+}
+
+/* The configurations of a portion that this attempt has evaluated, written to s->todo. */
+static int find_evaluated(const stage *s, const lrp_portion *p) {
+  int n = 0;
+  for (int i = p->first; i < p->first + p->n; i++) {
+    const int c = s->sweep.order[i];
+    lrp_unit_record r;
+    if (lrp_scorebook_done(s->book, lrp_portion_block(s->book, p, c), &r) &&
+        r.attempt == s->book->attempt) {
+      s->todo[n++] = c;
+    }
+  }
+  return n;
+}
+
+/* The lines of portions that other nodes have done, which process rank 0 finds in the journal. */
+static void end_progress(stage *s) {
+  lrp_progress_settle(s->control->progress, s->book->n_blocks - count_open(s->book));
+  for (int64_t i = 0; s->topo->me == 0 && i < s->portions.n; i++) {
+    const int n = s->said[i] ? 0 : find_evaluated(s, &s->portions.portions[i]);
+    if (n > 0) say_portion(s, i, n);
+  }
+  lrp_progress_end(s->control->progress);
 }
 
 /* Deal out what there is to do and do it. Collective. */
@@ -206,20 +292,20 @@ static lrp_status run(stage *s) {
   if (st == LRP_OK) st = lrp_deal_create(s->topo, node, todo, NULL, s->portions.n, &deal);
   if (st == LRP_OK) {
     learn(s->book, s->control->stop, s->topo->threads);
+    begin_progress(s, node);
     st = work(s, deal);
     lrp_watch_wait(s->control->watch, "evaluate: wait for the other process ranks");
     st = lrp_agree(st, s->topo->comm);
     lrp_deal_destroy(&deal);
+    if (st <= LRP_STOPPED) {
+      const lrp_status read = lrp_scorebook_refresh(s->book);
+      st = read > st ? read : st;
+    }
+    end_progress(s);
   }
   free(node);
   free(todo);
   return st;
-}
-
-static int64_t count_open(const lrp_scorebook *book) {
-  int64_t n = 0;
-  for (int64_t b = 0; b < book->n_blocks; b++) n += !lrp_scorebook_done(book, b, NULL);
-  return n;
 }
 
 lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_topology *topo,
@@ -230,17 +316,36 @@ lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_t
   lrp_log("evaluate: %lld of %lld blocks to do", (long long)n_todo, (long long)book->n_blocks);
   if (n_todo == 0) return LRP_OK;
   lrp_status st = prepare(&s);
-  if (st == LRP_OK) {
-    lrp_progress_begin(control->progress, "evaluate", book->n_blocks, book->n_blocks - n_todo);
-    st = run(&s);
-  }
-  if (st == LRP_OK) st = lrp_scorebook_refresh(book);
+  if (st == LRP_OK) st = run(&s);
   lrp_scorer_destroy(&s.encoder);
   lrp_decoding_destroy(&s.decoding);
   lrp_causal_destroy(&s.causal);
   lrp_weights_close(&s.weights);
   lrp_portions_free(&s.portions);
   lrp_sweep_free(&s.sweep);
+  free(s.said);
   free(s.todo);
   return st;
+}
+
+double lrp_evaluate_predict(const lrp_study *study, const lrp_topology *topo) {
+  const int n = study->plan.n_configurations;
+  const lrp_config *config = &study->model.config;
+  lrp_sweep sweep = {0};
+  double tokens = 0.0;
+  lrp_status st = lrp_sweep_create(&study->plan, &sweep);
+  const int64_t layers =
+      st == LRP_OK ? lrp_sweep_cost(&sweep, sweep.order, n, 0, sweep.layers, n) : -1;
+  lrp_sweep_free(&sweep);
+  if (layers < 0) {
+    lrp_failure_clear(); /* nothing depends on it */
+    return 0.0;
+  }
+  for (int t = 0; t < study->n_tasks; t++) {
+    const lrp_task *task = &study->tasks[t];
+    const bool alone = config->family == LRP_FAMILY_BERT || task->kind->output == LRP_GENERATE;
+    const double walks = alone ? n : (double)layers / lrp_config_layers(config);
+    tokens += walks * (double)lrp_scorebook_tokens(task);
+  }
+  return tokens * guess(config, topo->threads) / topo->size;
 }

@@ -14,4 +14,8 @@
 lrp_status lrp_evaluate_stage(lrp_scorebook *book, lrp_store *store, const lrp_topology *topo,
                               lrp_control *control);
 
+/** Seconds that evaluating everything is going to take, before any of it is known: a cautious guess
+ *  at the speed, for an outlook. Local. 0 if there is no memory to find it. */
+double lrp_evaluate_predict(const lrp_study *study, const lrp_topology *topo);
+
 #endif

@@ -2,11 +2,15 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "io/base/file.h"
 #include "io/ledger/lock.h"
 #include "kernels/linalg/factors.h"
+#include "pipeline/eta.h"
 #include "pipeline/ledgers.h"
+#include "pipeline/progress_file.h"
 
 /* The two kinds of ledger, and the word for their units. */
 static const struct {
@@ -30,6 +34,35 @@ static int64_t count_done(const lrp_ledger *ledger) {
   int64_t done = 0;
   for (int64_t u = 0; u < lrp_ledger_units(ledger); u++) done += lrp_ledger_done(ledger, u, NULL);
   return done;
+}
+
+static void print_time(const char *before, int64_t seconds) {
+  const time_t t = (time_t)seconds;
+  char text[32] = "?";
+  struct tm utc;
+  if (gmtime_r(&t, &utc)) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  printf("%s%s", before, text);
+}
+
+/* What progress.json says, if there is one. The time to go is that of a run that goes on. */
+static lrp_status print_progress(const char *output, bool running) {
+  char text[LRP_ETA_LINE];
+  lrp_progress_state p;
+  char *path = lrp_progress_path(output);
+  if (!path) return LRP_ERR_MEM;
+  const bool found = lrp_progress_read(path, &p);
+  free(path);
+  if (!found) return LRP_OK;
+  if (strcmp(p.state, "complete") != 0) {
+    const double to_go = running ? p.eta_s : -1.0;
+    printf("stage      %s, %s", p.stage, lrp_eta_line(p.done, p.total, p.items, to_go, text));
+    printf("%s%s\n", *p.what ? ", " : "", p.what);
+  }
+  printf("attempt    %d", p.attempt);
+  print_time(", started ", p.started);
+  print_time(", last sign of life ", p.updated);
+  printf("\n");
+  return LRP_OK;
 }
 
 lrp_status lrp_inspect_status(const char *output) {
@@ -56,7 +89,10 @@ lrp_status lrp_inspect_status(const char *output) {
   char *table = lrp_path_join(output, "tradeoff.json");
   const bool reported = table && lrp_file_exists(table);
   free(table);
-  if (lrp_lock_holder(output, who, sizeof who)) {
+  const bool running = lrp_lock_holder(output, who, sizeof who);
+  st = print_progress(output, running);
+  if (st != LRP_OK) return st;
+  if (running) {
     printf("state      running: %s\n", who);
   } else if (open == 0 && reported) {
     printf("state      complete\n");

@@ -21,12 +21,15 @@ typedef enum {
   LRP_RULE_PER_TENSOR, /* rank: {q_proj: r, ...} */
   LRP_RULE_PER_LAYER,  /* rank: [r, ...], one per listed layer, in order */
   LRP_RULE_RATIO,      /* ratio: q */
-  LRP_RULE_ENERGY      /* energy: e */
+  LRP_RULE_ENERGY,     /* energy: e */
+  LRP_RULE_PARTS       /* parts: [...], each with layers and a rule of its own */
 } lrp_rank_rule;
 
 /** One entry of configurations:, as written; lrp_plan_create() resolves it against a model. Also
- * one choice of a sweep, which has a name and layers, or a name and tensors. */
-typedef struct {
+ * one choice of a sweep, which has a name and layers, or a name and tensors; also one of the parts
+ * of a configuration, which have no name. */
+typedef struct lrp_job_configuration lrp_job_configuration;
+struct lrp_job_configuration {
   char *name;
   bool all_layers;
   lrp_range *layers; /* owned, n_layers: in the order given */
@@ -38,9 +41,11 @@ typedef struct {
   int *ranks;          /* owned, n_ranks: one for RANK, else per tensor or per layer */
   char **rank_tensors; /* owned, n_ranks: names of PER_TENSOR */
   int n_ranks;
-  double value; /* of RATIO or ENERGY */
+  double value;                 /* of RATIO or ENERGY */
+  lrp_job_configuration *parts; /* owned, n_parts: of PARTS */
+  int n_parts;
   char *origin; /* "job.yaml:7", for messages */
-} lrp_job_configuration;
+};
 
 /** A configuration for each layer, each tensor, or each tensor of each layer. */
 typedef enum {
@@ -81,6 +86,13 @@ typedef struct {
   int64_t for_layers, for_hidden_size; /* of the model that it is written for; 0: this one */
 } lrp_job_sweep;
 
+/** A few different integers > 0. */
+enum { LRP_MAX_COUNTS = 32 };
+typedef struct {
+  int64_t value[LRP_MAX_COUNTS];
+  int n;
+} lrp_counts;
+
 /** Type in which factors are stored / the forward pass is computed. */
 typedef enum { LRP_STORE_F32, LRP_STORE_F16, LRP_STORE_BF16, LRP_STORE_MODEL } lrp_store_dtype;
 typedef enum { LRP_EVAL_AUTO, LRP_EVAL_F32, LRP_EVAL_BF16 } lrp_eval_dtype;
@@ -110,8 +122,10 @@ typedef struct {
     int64_t memory;      /* bytes that the weights may take on a node; 0: decided by the program */
   } evaluate;
   struct {
-    bool given; /* the section or a key of it, by whatever source */
-    int64_t batch_size, repeats;
+    bool given;                             /* the section or a key of it, by whatever source */
+    lrp_counts batch_size, sequence_length; /* every one with every other is a case */
+    int64_t new_tokens;                     /* decoding steps; 0: none */
+    int64_t repeats;                        /* samples of each phase */
   } measure;
 } lrp_job;
 

@@ -15,6 +15,8 @@ void lrp_job_configuration_free(lrp_job_configuration *c) {
   lrp_free_strings(c->tensors, c->n_tensors);
   free(c->ranks);
   lrp_free_strings(c->rank_tensors, c->n_ranks);
+  for (int i = 0; i < c->n_parts; i++) lrp_job_configuration_free(&c->parts[i]);
+  free(c->parts);
   free(c->origin);
   memset(c, 0, sizeof *c);
 }
@@ -318,6 +320,12 @@ static lrp_status check_entry(const lrp_yaml *y, const yaml_node_t *node,
   const bool layers = c->all_layers || c->n_layers > 0;
 
   if (!c->name) return lrp_yaml_fail(y, node, "a configuration without name: add name: ...");
+  if (c->n_parts > 0) {
+    if (!layers && c->rule == LRP_RULE_DENSE && c->n_tensors == 0 && !c->all_tensors) return LRP_OK;
+    return lrp_yaml_fail(
+        y, node, "configuration '%s': parts say layers, tensors and rank; move these keys there",
+        c->name);
+  }
   if (layers && c->rule == LRP_RULE_DENSE) {
     return lrp_yaml_fail(
         y, node, "configuration '%s': layers without a rank; add rank, ratio or energy", c->name);
@@ -348,6 +356,7 @@ static lrp_status read_entry(const lrp_yaml *y, const yaml_node_t *node, lrp_job
   }
   if (st == LRP_OK) st = check_entry(y, node, c);
   if (c->n_tensors == 0) c->all_tensors = true;
+  if (c->n_parts > 0) c->rule = LRP_RULE_PARTS;
   return st;
 }
 

@@ -119,6 +119,9 @@ static const char *const eachs[] = {[LRP_EACH_NOTHING] = "nothing",
 #define INTEGER(field, least, most)                                                    \
   .offset = offsetof(lrp_job, field), .min = least, .max = most, .read = read_integer, \
   .write = write_integer
+#define COUNTS(field, most)                                                                     \
+  .type = "an integer >= 1 or a list of them", .offset = offsetof(lrp_job, field), .max = most, \
+  .read = lrp_job_read_counts, .write = lrp_job_write_counts
 #define ENTRY(name, with) \
   .rules = (with), .read = lrp_entry_read_##name, .write = lrp_entry_write_##name
 #define SWEEP(field, name)                                                 \
@@ -128,6 +131,7 @@ static const char *const eachs[] = {[LRP_EACH_NOTHING] = "nothing",
   .offset = offsetof(lrp_job_sweep, field), .min = least, .max = most, .read = read_integer, \
   .write = write_integer
 #define ALL_RULES (~0u)
+#define SET_RULES (ALL_RULES & ~(1u << LRP_RULE_DENSE | 1u << LRP_RULE_PARTS))
 #define RANK_RULES \
   ((1u << LRP_RULE_RANK) | (1u << LRP_RULE_PER_TENSOR) | (1u << LRP_RULE_PER_LAYER))
 
@@ -167,12 +171,12 @@ const lrp_job_key lrp_job_keys[] = {
     {.path = "configurations[].layers",
      .type = "all, an integer, a range or a list of them",
      .help = "0-based; the range \"3:31:2\" is 3, 5, .. 31: its end is included",
-     ENTRY(layers, ALL_RULES & ~(1u << LRP_RULE_DENSE))},
+     ENTRY(layers, SET_RULES)},
     {.path = "configurations[].tensors",
      .type = "all, a name or a list of names",
      .value = "all",
      .help = "weights of each listed layer",
-     ENTRY(tensors, ALL_RULES & ~(1u << LRP_RULE_DENSE))},
+     ENTRY(tensors, SET_RULES)},
     {.path = "configurations[].rank",
      .type = "an integer >= 1, a map tensor: rank, or a list with one rank per layer",
      .help = "one of rank, ratio and energy goes with layers",
@@ -185,6 +189,10 @@ const lrp_job_key lrp_job_keys[] = {
      .type = "a number in (0, 1]",
      .help = "the smallest rank that keeps this part of the squared Frobenius norm",
      ENTRY(fraction, 1u << LRP_RULE_ENERGY)},
+    {.path = "configurations[].parts",
+     .type = "a list of maps with layers, tensors, and rank or ratio",
+     .help = "instead of these keys: together, the parts are the configuration",
+     ENTRY(parts, 1u << LRP_RULE_PARTS)},
     {.path = "sweep",
      .type = "list of maps",
      .value = "[]",
@@ -311,14 +319,22 @@ const lrp_job_key lrp_job_keys[] = {
     {.path = "measure",
      .type = "map",
      .value = "absent",
-     .help = "latency, energy and memory; read and checked, but not measured by this version"},
+     .help = "latency, energy and memory of every configuration; absent: not measured"},
     {.path = "measure.batch_size",
      .value = "64",
-     .help = "sequences per forward pass",
-     INTEGER(measure.batch_size, 1, many)},
+     .help = "sequences per pass",
+     COUNTS(measure.batch_size, many)},
+    {.path = "measure.sequence_length",
+     .value = "128",
+     .help = "tokens of each sequence; every batch size with every length is a case",
+     COUNTS(measure.sequence_length, INT_MAX)},
+    {.path = "measure.new_tokens",
+     .value = "16",
+     .help = "decoding steps that follow; 0: decoding is not measured",
+     INTEGER(measure.new_tokens, 0, many)},
     {.path = "measure.repeats",
      .value = "5",
-     .help = "measurements of each configuration",
+     .help = "samples of each configuration, case and phase",
      INTEGER(measure.repeats, 1, many)},
 };
 const int lrp_job_n_keys = sizeof lrp_job_keys / sizeof lrp_job_keys[0];
@@ -431,67 +447,4 @@ const char *lrp_job_key_default(const lrp_job_key *key) {
   if (key->value) return key->value;
   if (lrp_job_key_is_entry(key) && strcmp(lrp_job_key_leaf(key), "name") != 0) return "no default";
   return "required";
-}
-
-/* ---- strings ---- */
-
-void lrp_free_strings(char **list, int n) {
-  for (int i = 0; list && i < n; i++) free(list[i]);
-  free(list);
-}
-
-static lrp_status copy_item(const lrp_yaml *y, const yaml_node_t *node, const char *key,
-                            char **list, int n) {
-  const char *text;
-  const lrp_status st = lrp_yaml_string(y, node, key, &text);
-
-  if (st != LRP_OK) return st;
-  for (int i = 0; i < n; i++) {
-    if (strcmp(list[i], text) == 0) {
-      return lrp_yaml_fail(y, node, "%s: '%.100s' is listed twice", key, text);
-    }
-  }
-  list[n] = strdup(text);
-  return list[n] ? LRP_OK : lrp_fail_memory(strlen(text) + 1, key);
-}
-
-lrp_status lrp_read_strings(const lrp_yaml *y, const yaml_node_t *node, const char *key, int max,
-                            char ***list, int *n) {
-  const bool is_list = lrp_yaml_is_list(node);
-  const int size = is_list ? lrp_yaml_list_size(node) : 1;
-  lrp_status st = LRP_OK;
-  char **made;
-
-  if (size > max) return lrp_yaml_fail(y, node, "%s: %d entries, at most %d", key, size, max);
-  made = calloc((size_t)size + 1, sizeof *made);
-  if (!made) return lrp_fail_memory((size_t)size * sizeof *made, key);
-  for (int i = 0; st == LRP_OK && i < size; i++) {
-    st = copy_item(y, is_list ? lrp_yaml_item(y, node, i) : node, key, made, i);
-  }
-  if (st != LRP_OK) {
-    lrp_free_strings(made, size);
-    return st;
-  }
-  lrp_free_strings(*list, *n);
-  *list = made;
-  *n = size;
-  return LRP_OK;
-}
-
-void lrp_write_quoted(FILE *out, const char *text) {
-  fputc('"', out);
-  for (; *text; text++) {
-    if (*text == '"' || *text == '\\') fputc('\\', out);
-    fputc(*text, out);
-  }
-  fputc('"', out);
-}
-
-void lrp_write_strings(FILE *out, char *const *list, int n) {
-  fputc('[', out);
-  for (int i = 0; i < n; i++) {
-    if (i > 0) fputs(", ", out);
-    lrp_write_quoted(out, list[i]);
-  }
-  fputc(']', out);
 }

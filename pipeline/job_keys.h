@@ -78,6 +78,7 @@ LRP_ENTRY_FIELD(layers);
 LRP_ENTRY_FIELD(tensors);
 LRP_ENTRY_FIELD(rank);
 LRP_ENTRY_FIELD(fraction); /* ratio and energy */
+LRP_ENTRY_FIELD(parts);    /* job_parts.c */
 
 /** A string that can be the name of a configuration, as a copy. Local. */
 lrp_status lrp_read_name(const lrp_yaml *y, const yaml_node_t *node, const char *key, char **name);
@@ -113,6 +114,15 @@ void lrp_job_write_tasks(FILE *out, const lrp_job_key *key, const void *job);
 lrp_status lrp_job_read_bytes(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
                               void *target);
 void lrp_job_write_bytes(FILE *out, const lrp_job_key *key, const void *target);
+
+/* ---- fields of measure (job_measure.c) ---- */
+
+/** An integer >= 1, or a list of them that differ: an lrp_counts. */
+lrp_status lrp_job_read_counts(const lrp_yaml *y, const yaml_node_t *node, const lrp_job_key *key,
+                               void *target);
+void lrp_job_write_counts(FILE *out, const lrp_job_key *key, const void *target);
+
+/* ---- strings (job_strings.c) ---- */
 
 /** A list of strings, or one string, that all differ. Local; *list and *n are replaced on success.
  *  @param max  most of them */

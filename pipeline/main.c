@@ -11,10 +11,13 @@
 
 #include "io/base/json_memory.h"
 #include "io/ledger/ledger.h"
+#include "pipeline/choose.h"
 #include "pipeline/doctor.h"
 #include "pipeline/inspect.h"
 #include "pipeline/manual.h"
 #include "pipeline/options.h"
+#include "pipeline/page.h"
+#include "pipeline/report.h"
 #include "pipeline/run.h"
 #include "pipeline/show_plan.h"
 #include "pipeline/space.h"
@@ -25,13 +28,18 @@ static void prepare_mpi(void) {
   setenv("OMPI_MCA_io", "romio321", 0);
 }
 
+static bool is_collective(lrp_command command) {
+  return command == LRP_CMD_RUN || command == LRP_CMD_CHOOSE || command == LRP_CMD_DOCTOR;
+}
+
 /* The commands of all process ranks. */
 static int run(const lrp_options *options, int argc, char **argv) {
   int provided;
   prepare_mpi();
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-  const lrp_status st = options->command == LRP_CMD_DOCTOR
-                            ? lrp_doctor(options, MPI_COMM_WORLD)
+  const lrp_status st = options->command == LRP_CMD_DOCTOR ? lrp_doctor(options, MPI_COMM_WORLD)
+                        : options->command == LRP_CMD_CHOOSE
+                            ? lrp_choose(options, MPI_COMM_WORLD, argc, argv)
                             : lrp_run_job(options, MPI_COMM_WORLD, argc, argv);
   MPI_Finalize();
   return lrp_status_exit_code(st);
@@ -58,6 +66,11 @@ static void report(lrp_status st) {
   }
 }
 
+static lrp_status renew_report(const char *output) {
+  const lrp_status st = lrp_page_renew(output);
+  return st == LRP_OK ? lrp_report_print(output) : st;
+}
+
 static lrp_status command(const lrp_options *options) {
   switch (options->command) {
     case LRP_CMD_PLAN:
@@ -70,6 +83,8 @@ static lrp_status command(const lrp_options *options) {
       return lrp_inspect_verify(options->operand);
     case LRP_CMD_INSPECT:
       return lrp_inspect(options->operand);
+    case LRP_CMD_REPORT:
+      return renew_report(options->operand);
     case LRP_CMD_KEYS:
       lrp_manual_keys();
       return LRP_OK;
@@ -86,6 +101,7 @@ static lrp_status command(const lrp_options *options) {
       puts("lrpipe " LRP_VERSION);
       return LRP_OK;
     case LRP_CMD_RUN:
+    case LRP_CMD_CHOOSE:
     case LRP_CMD_DOCTOR:
       break;
   }
@@ -100,7 +116,7 @@ int main(int argc, char **argv) {
   lrp_json_memory_init();
   lrp_ledger_init();
   lrp_status st = lrp_options_parse(argc, argv, &options);
-  if (st == LRP_OK && (options.command == LRP_CMD_RUN || options.command == LRP_CMD_DOCTOR)) {
+  if (st == LRP_OK && is_collective(options.command)) {
     const int code = run(&options, argc, argv);
     lrp_options_free(&options);
     return code;

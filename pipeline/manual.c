@@ -39,6 +39,10 @@ static const entry files[] = {
     {"tensors.csv", "a row per decomposed matrix"},
     {"tradeoff.csv", "a row per configuration: size and scores"},
     {"tradeoff.json", "the same, and where it comes from"},
+    {"measurements.json", "samples of latency, energy and memory, and how they were taken"},
+    {"efficiency.csv", "a row per configuration, case and phase that was measured"},
+    {"choice.json", "what lrpipe choose proposed, and the loss that it predicted"},
+    {"choice.yaml", "the job with it; it is itself a job"},
     {"CONFIGURATION/results.json", "scores, with the keys of lm-evaluation-harness"},
     {"CONFIGURATION/samples_TASK.jsonl", "single answers, likewise"},
     {"lock", "there while a run works on the directory"},
@@ -53,6 +57,8 @@ static const entry examples[] = {
     {"lrpipe plan --ranks 16 job.yaml", "what a run with 16 process ranks would do and need"},
     {"mpirun -np 16 lrpipe job.yaml", "run it; the same command goes on after an interruption"},
     {"mpirun -np 16 lrpipe --max-time 3:55:00 job.yaml", "end in time, with exit code 75"},
+    {"mpirun -np 16 lrpipe choose runs/first --reduction 9%",
+     "propose what to decompose for a size 9 percent smaller, and evaluate it"},
     {"lrpipe status runs/first", "how far it is"},
 };
 

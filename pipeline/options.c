@@ -21,9 +21,12 @@ const lrp_command_row lrp_command_rows[] = {
      "what a job would do: units, sizes, memory, balance; no MPI"},
     {"space", LRP_CMD_SPACE, "MODEL", NULL,
      "size of the design space, and configurations in it; no MPI"},
+    {"choose", LRP_CMD_CHOOSE, "OUT", NULL,
+     "propose, from what a run measured, what to decompose; evaluate it"},
     {"status", LRP_CMD_STATUS, "OUT", NULL, "how far a run is"},
     {"verify", LRP_CMD_VERIFY, "OUT", NULL, "check stored factors and results"},
     {"inspect", LRP_CMD_INSPECT, "OUT", NULL, "list what is stored"},
+    {"report", LRP_CMD_REPORT, "OUT", NULL, "make report.html anew and print the table"},
     {"doctor", LRP_CMD_DOCTOR, "[JOB|OUT]", "",
      "what would go wrong here; start it as the run is started"},
     {"keys", LRP_CMD_KEYS, "", "", "the keys of a job file, as a Markdown table"},
@@ -41,6 +44,8 @@ enum { max_ranks = 65536, max_samples = 1000000 };
 
 /* Those that read a job. */
 #define JOB_COMMANDS (ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_PLAN) | ONLY(LRP_CMD_DOCTOR))
+/* Those that run one. */
+#define RUN_COMMANDS (ONLY(LRP_CMD_RUN) | ONLY(LRP_CMD_CHOOSE))
 
 const lrp_option_row lrp_option_rows[] = {
     {"--set", "KEY=VALUE", LRP_OPTION_SET, 0, JOB_COMMANDS, 0,
@@ -61,9 +66,9 @@ const lrp_option_row lrp_option_rows[] = {
      "print the settings of each task", NULL},
     {"--quiet", NULL, LRP_OPTION_FLAG, FIELD(quiet), ANY, 0, "only warnings and errors on stderr",
      NULL},
-    {"--max-time", "TIME", LRP_OPTION_DURATION, FIELD(max_time_s), ONLY(LRP_CMD_RUN), 0,
+    {"--max-time", "TIME", LRP_OPTION_DURATION, FIELD(max_time_s), RUN_COMMANDS, 0,
      "stop with exit code 75 before TIME has passed: SECONDS, MM:SS, HH:MM:SS, D-HH:MM:SS", NULL},
-    {"--watchdog", "SECONDS", LRP_OPTION_INTEGER, FIELD(watchdog_s), ONLY(LRP_CMD_RUN), INT_MAX,
+    {"--watchdog", "SECONDS", LRP_OPTION_INTEGER, FIELD(watchdog_s), RUN_COMMANDS, INT_MAX,
      "end the run if a process rank gives no sign of life for so long (default 300)", NULL},
     {"--ranks", "N", LRP_OPTION_INTEGER, FIELD(ranks), ONLY(LRP_CMD_PLAN), max_ranks,
      "process ranks to plan for (default 1)", NULL},
@@ -92,8 +97,11 @@ const lrp_option_row lrp_option_rows[] = {
      "of --sample (default 1): the same S, the same configurations", NULL},
     {"--rows", "N", LRP_OPTION_COUNT, FIELD(rows), ONLY(LRP_CMD_SPACE), INT_MAX,
      "of --enumerate: configurations to list (default 100; 0: all)", NULL},
-    {"--reduction", "A:B", LRP_OPTION_TEXT, FIELD(reduction), ONLY(LRP_CMD_SPACE), 0,
-     "only configurations that are A to B percent smaller, both included", NULL},
+    {"--reduction", "A:B or P", LRP_OPTION_TEXT, FIELD(reduction),
+     ONLY(LRP_CMD_SPACE) | ONLY(LRP_CMD_CHOOSE), 0,
+     "space: only configurations that are A to B percent smaller, both included; choose: how many "
+     "percent smaller, 9 or 9%",
+     NULL},
     {"--distance", "D", LRP_OPTION_INTEGER, FIELD(distance), ONLY(LRP_CMD_SPACE), INT_MAX,
      "only configurations whose layers are at least D apart (2: no neighbours)", NULL},
     {"--keep-first", "N", LRP_OPTION_COUNT, FIELD(keep_first), ONLY(LRP_CMD_SPACE), INT_MAX,
@@ -385,6 +393,7 @@ lrp_status lrp_options_parse(int argc, char **argv, lrp_options *out) {
   if (st == LRP_OK) st = choose_command(&s);
   if (st == LRP_OK) st = check_allowed(&s);
   if (st == LRP_OK) st = lrp_options_check_space(out);
+  if (st == LRP_OK) st = lrp_options_check_choose(out);
   if (st != LRP_OK) lrp_options_free(out);
   return st;
 }

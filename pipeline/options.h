@@ -13,9 +13,11 @@ typedef enum {
   LRP_CMD_RUN,
   LRP_CMD_PLAN,
   LRP_CMD_SPACE,
+  LRP_CMD_CHOOSE,
   LRP_CMD_STATUS,
   LRP_CMD_VERIFY,
   LRP_CMD_INSPECT,
+  LRP_CMD_REPORT,
   LRP_CMD_DOCTOR,
   LRP_CMD_KEYS,
   LRP_CMD_MAN,
@@ -56,7 +58,8 @@ typedef struct {
   int64_t sample;                /* space: random configurations; 0: not given */
   int64_t seed;                  /* space: of them; -1: not given */
   int64_t rows;                  /* space: of enumerate; 0: all; -1: not given */
-  const char *reduction;         /* space: "5:10", percent; NULL: not given */
+  const char *reduction;         /* space: "5:10", choose: "9%"; NULL: not given */
+  double target_percent;         /* choose: what --reduction says */
   int64_t distance;              /* space: of chosen layers; 0: not given */
   int64_t keep_first, keep_last; /* space: layers that stay dense */
   const char *format;            /* space: table | csv | json; NULL: not given */

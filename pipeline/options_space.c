@@ -1,4 +1,5 @@
-/* What options of lrpipe space go together: a part of pipeline/options.h. */
+/* What options of lrpipe space and lrpipe choose go together: a part of pipeline/options.h. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "pipeline/options_table.h"
@@ -56,4 +57,25 @@ lrp_status lrp_options_check_space(const lrp_options *o) {
                     o->format);
   }
   return LRP_OK;
+}
+
+lrp_status lrp_options_check_choose(lrp_options *o) {
+  char *end = NULL;
+  size_t digits;
+
+  if (o->command != LRP_CMD_CHOOSE) return LRP_OK;
+  if (!o->reduction) {
+    return lrp_fail(LRP_ERR_USAGE,
+                    "choose needs --reduction P: how many percent smaller, 9 or 9%%");
+  }
+  digits = strspn(o->reduction, "0123456789.");
+  o->target_percent = strtod(o->reduction, &end);
+  if (end == o->reduction + digits && o->target_percent > 0.0 && o->target_percent < 100.0 &&
+      (*end == '\0' || strcmp(end, "%") == 0)) {
+    return LRP_OK;
+  }
+  return lrp_fail(LRP_ERR_USAGE,
+                  "--reduction: choose expects percent between 0 and 100, as 9, 9.5 or 9%%, got "
+                  "'%.100s'",
+                  o->reduction);
 }

@@ -64,4 +64,8 @@ bool lrp_options_about_many(const lrp_options *options);
 /** Whether the options of lrpipe space go together. Local. @return LRP_OK, LRP_ERR_USAGE */
 lrp_status lrp_options_check_space(const lrp_options *options);
 
+/** target_percent of lrpipe choose, from --reduction "9", "9.5" or "9%". Local. @return LRP_OK,
+ *  LRP_ERR_USAGE if it is missing, or not between 0 and 100 */
+lrp_status lrp_options_check_choose(lrp_options *options);
+
 #endif

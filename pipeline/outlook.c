@@ -107,6 +107,7 @@ lrp_status lrp_outlook_open(const lrp_options *options, const char *path, const 
 
   if (st == LRP_OK) st = lrp_config_read(o->job.model, &o->config);
   if (st == LRP_OK) st = lrp_job_check_tasks(&o->job, &o->config);
+  if (st == LRP_OK) st = lrp_job_check_measure(&o->job, &o->config);
   if (st == LRP_OK) st = read_dtype(o);
   if (st == LRP_OK) st = lrp_plan_create(&o->job, &o->config, &o->plan);
   if (st == LRP_OK) st = predict(o, node_ranks, threads);

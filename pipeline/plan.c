@@ -12,7 +12,7 @@
 
 enum { max_path = 256 };
 
-/* A configuration being resolved against the model. */
+/* A configuration, or a part of one, being resolved against the model. */
 typedef struct {
   const lrp_job_configuration *c;
   const lrp_config *config;
@@ -146,13 +146,22 @@ static lrp_status choose_rank(resolver *r, int i, int tensor, int *rank) {
   return LRP_OK;
 }
 
+static lrp_status fail_twice(const resolver *r, int layer, int tensor) {
+  return lrp_fail(LRP_ERR_JOB,
+                  "%s: configuration '%s': parts: tensor '%s' of layer %d is in two of them; leave "
+                  "it in one",
+                  r->c->origin, r->c->name, lrp_config_tensor_name(r->config, tensor), layer);
+}
+
 static lrp_status choose_ranks(resolver *r, int *rank) {
   lrp_status st = LRP_OK;
 
   for (int i = 0; st == LRP_OK && i < r->n_chosen; i++) {
     for (int t = 0; st == LRP_OK && t < r->n_tensors; t++) {
       const size_t at = (size_t)r->layers[i] * (size_t)r->n_tensors + (size_t)t;
-      if (r->chosen[t]) st = choose_rank(r, i, t, &rank[at]);
+      if (!r->chosen[t]) continue;
+      if (rank[at] != 0) return fail_twice(r, r->layers[i], t);
+      st = choose_rank(r, i, t, &rank[at]);
     }
   }
   return st;
@@ -227,6 +236,21 @@ static lrp_status drop_duplicates(lrp_plan *plan, int listed) {
   return st;
 }
 
+/* A set of layers and tensors with its rank rule: a configuration, or one of its parts. */
+static lrp_status resolve_set(resolver *r, int *rank) {
+  lrp_status st;
+
+  r->n_chosen = 0;
+  memset(r->tensor_rank, 0, sizeof r->tensor_rank);
+  st = choose_layers(r);
+  if (st == LRP_OK) st = lrp_tensor_choose(r->config, r->c, r->chosen);
+  if (st == LRP_OK) st = check_ranks(r);
+  if (st == LRP_OK) st = choose_ranks(r, rank);
+  free(r->layers);
+  r->layers = NULL;
+  return st;
+}
+
 /* *capped: tensors whose rank was larger than min(m, n). */
 static lrp_status resolve(const lrp_job *job, const lrp_job_configuration *c,
                           const lrp_config *config, lrp_configuration *out, int *capped) {
@@ -246,12 +270,14 @@ static lrp_status resolve(const lrp_job *job, const lrp_job_configuration *c,
     return lrp_fail_memory(count * sizeof *out->rank, "ranks of a configuration");
   }
   if (c->rule == LRP_RULE_DENSE) return LRP_OK;
-  st = choose_layers(&r);
-  if (st == LRP_OK) st = lrp_tensor_choose(config, c, r.chosen);
-  if (st == LRP_OK) st = check_ranks(&r);
-  if (st == LRP_OK) st = choose_ranks(&r, out->rank);
+  if (c->rule != LRP_RULE_PARTS) st = resolve_set(&r, out->rank);
+  for (int i = 0; st == LRP_OK && i < c->n_parts; i++) {
+    lrp_job_configuration part = c->parts[i];
+    part.name = c->name; /* for messages */
+    r.c = &part;
+    st = resolve_set(&r, out->rank);
+  }
   *capped = r.capped;
-  free(r.layers);
   return st;
 }
 

@@ -37,10 +37,10 @@ typedef struct {
  *  Sweeps are expanded (pipeline/expand.h). A configuration of a sweep that has the ranks of an
  *  earlier one is left out, and logged with both names.
  *  rank > min(m, n) is capped with one warning per configuration that is listed, or per sweep.
- * LRP_ERR_JOB with the origin of the configuration: a layer or tensor that the model lacks or that
- * is listed twice, ranks that do not match the layers or tensors, a ratio too small for rank 1. A
- * rank from energy starts at the break-even rank, which bounds it. Units have predictions by
- * guessed speeds.
+ *  LRP_ERR_JOB with the origin of the configuration: a layer or tensor that the model lacks or that
+ *  is listed twice or in two parts, ranks that do not match the layers or tensors, a ratio too
+ * small for rank 1. A rank from energy starts at the break-even rank, which bounds it. Units have
+ *  predictions by guessed speeds.
  *  @return LRP_OK, LRP_ERR_JOB, LRP_ERR_MEM */
 lrp_status lrp_plan_create(const lrp_job *job, const lrp_config *config, lrp_plan *out);
 

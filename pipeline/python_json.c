@@ -1,14 +1,18 @@
 #include "pipeline/python_json.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Digits after the point of d.ddde+xx that x needs: the first count that reads back as x. */
+/* Digits after the point of d.ddde+xx that x needs: the first count that reads back as x. Any 15
+ * digits survive a normal double (DBL_DIG), so where 15 do not read back, fewer do not either. */
 static int shortest_digits(double x, char text[lrp_repr_max]) {
   int digits = 0;
+  snprintf(text, lrp_repr_max, "%.*e", DBL_DIG - 1, x);
+  if (isnormal(x) && strtod(text, NULL) != x) digits = DBL_DIG;
   do {
     snprintf(text, lrp_repr_max, "%.*e", digits, x);
   } while (strtod(text, NULL) != x && ++digits < 17);

@@ -1,6 +1,6 @@
 /** @file pipeline/report.h
- *  Stored results -> the files that people read: tensors.csv, tradeoff.csv and .json, and per
- *  configuration results.json and samples. */
+ *  Stored results -> the files that people read: tensors.csv, tradeoff.csv and .json,
+ *  report.html, and per configuration results.json and samples. */
 #ifndef LRP_PIPELINE_REPORT_H
 #define LRP_PIPELINE_REPORT_H
 

@@ -12,6 +12,8 @@
 #include "pipeline/configure.h"
 #include "pipeline/control.h"
 #include "pipeline/decompose_stage.h"
+#include "pipeline/efficiency_report.h"
+#include "pipeline/efficiency_stage.h"
 #include "pipeline/evaluate_stage.h"
 #include "pipeline/provenance.h"
 #include "pipeline/report.h"
@@ -110,6 +112,9 @@ static lrp_status decompose(run_state *run) {
   const bool stored = all_stored(run);
   if (!stored || !lrp_identity_complete(&run->identity)) {
     run->worked = run->worked || !stored;
+    if (topo->me == 0 && run->evaluates) {
+      lrp_progress_later(run->control.progress, lrp_evaluate_predict(&run->study, topo));
+    }
     st = lrp_decompose_stage(&run->store, &run->identity, topo, &run->control);
   }
   if (st == LRP_OK) st = lrp_agree(lrp_resolve_energy(&run->study, &run->store), topo->comm);
@@ -123,9 +128,18 @@ static lrp_status evaluate(run_state *run) {
                                      lrp_progress_attempt(run->control.progress), &run->book);
   if (st != LRP_OK) return st;
   run->book_open = true;
+  lrp_progress_later(run->control.progress, 0.0);
   if (all_scored(run)) return LRP_OK;
   run->worked = true;
   return lrp_evaluate_stage(&run->book, &run->store, topo, &run->control);
+}
+
+static lrp_status measure(run_state *run) {
+  bool worked = false;
+  const lrp_status st =
+      lrp_efficiency_stage(&run->study, &run->store, &run->topo, &run->control, &worked);
+  run->worked = run->worked || worked;
+  return st;
 }
 
 /* Write the report where anything is new, a file is missing, or the job was another. Collective. */
@@ -136,6 +150,7 @@ static lrp_status report(run_state *run) {
   if (topo->me == 0) {
     bool current = false;
     if (!run->worked) st = lrp_report_is_current(&run->study, &current);
+    if (st == LRP_OK && current) st = lrp_efficiency_is_current(&run->study, &current);
     if (st == LRP_OK && !current) {
       run->worked = true;
       st = lrp_report_write(&run->study, &run->store, run->evaluates ? &run->book : NULL,
@@ -155,12 +170,14 @@ static lrp_status write_job(run_state *run) {
 /* progress.json of a run that finds everything done. */
 static void show_complete(run_state *run) {
   const int64_t done = run->study.plan.n_units + (run->book_open ? run->book.n_blocks : 0);
-  lrp_progress_begin(run->control.progress, "report", done, done);
+  lrp_progress_begin(run->control.progress,
+                     &(lrp_progress_stage){.name = "report", .total = done, .done = done});
 }
 
 static lrp_status work(run_state *run) {
   lrp_status st = decompose(run);
   if (st == LRP_OK && run->evaluates) st = evaluate(run);
+  if (st == LRP_OK && run->study.job.measure.given) st = measure(run);
   if (st == LRP_OK) st = write_job(run);
   if (st == LRP_OK && !run->worked) show_complete(run);
   if (st == LRP_OK) st = report(run);

@@ -88,10 +88,12 @@ static bool is_full(const lrp_task *task, const lrp_doc *doc, const lrp_block *b
   return b->tokens >= block_beginnings * shared;
 }
 
-/* Cut the requests of a pair's task into blocks; with blocks NULL only count them. */
-static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
+/* Cut the requests of a pair's task into blocks; with blocks NULL only count them, and their
+ * tokens. */
+static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks, int64_t *tokens) {
   lrp_block b = {.pair = pair};
   int64_t n = 0;
+  *tokens = 0;
   for (int64_t d = 0; d < task->n_docs; d++) {
     const lrp_doc *doc = &task->docs[d];
     for (int r = 0; r < doc->n; r++) {
@@ -101,21 +103,29 @@ static int64_t cut_blocks(const lrp_task *task, int pair, lrp_block *blocks) {
       if (!last && !(may_cut(task, doc, r) && is_full(task, doc, &b))) continue;
       if (blocks) blocks[n] = b;
       n++;
+      *tokens += b.tokens;
       b = (lrp_block){.pair = pair, .first = b.first + b.n};
     }
   }
   return n;
 }
 
+int64_t lrp_scorebook_tokens(const lrp_task *task) {
+  int64_t tokens;
+  cut_blocks(task, 0, NULL, &tokens);
+  return tokens;
+}
+
 /* Blocks of a task are the same under each configuration: those of the first one are cut, the
  * others copied. */
 static void fill_blocks(lrp_scorebook *book) {
   const int n_tasks = book->study->n_tasks;
+  int64_t tokens;
   for (int p = 0; p < book->n_pairs; p++) {
     const lrp_pair *pair = &book->pairs[p];
     lrp_block *blocks = book->blocks + pair->first_block;
     if (p < n_tasks) {
-      cut_blocks(&book->study->tasks[p], p, blocks);
+      cut_blocks(&book->study->tasks[p], p, blocks, &tokens);
       continue;
     }
     memcpy(blocks, book->blocks + book->pairs[p % n_tasks].first_block,
@@ -127,12 +137,14 @@ static void fill_blocks(lrp_scorebook *book) {
 static lrp_status make_blocks(lrp_scorebook *book) {
   const lrp_study *study = book->study;
   const int n_tasks = study->n_tasks;
+  int64_t tokens;
   book->n_pairs = study->plan.n_configurations * n_tasks;
   book->pairs = calloc((size_t)book->n_pairs + 1, sizeof *book->pairs);
   if (!book->pairs) return lrp_fail_memory(sizeof *book->pairs, "the blocks of requests");
   for (int p = 0; p < book->n_pairs; p++) {
     const int t = p % n_tasks;
-    const int64_t n = p < n_tasks ? cut_blocks(&study->tasks[t], p, NULL) : book->pairs[t].n_blocks;
+    const int64_t n =
+        p < n_tasks ? cut_blocks(&study->tasks[t], p, NULL, &tokens) : book->pairs[t].n_blocks;
     book->pairs[p] = (lrp_pair){.configuration = p / n_tasks,
                                 .task = t,
                                 .ledger = -1,

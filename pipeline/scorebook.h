@@ -49,6 +49,10 @@ lrp_status lrp_scorebook_open(const lrp_study *study, const lrp_topology *topo,
 /** Close all ledgers. Collective. @return LRP_OK, LRP_ERR_IO; the same on every process rank */
 lrp_status lrp_scorebook_close(lrp_scorebook *book);
 
+/** Predicted cost of a task under one configuration: the tokens of all its blocks. Local; without a
+ *  scorebook. */
+int64_t lrp_scorebook_tokens(const lrp_task *task);
+
 /** Whether block b is on disk, and its record (may be NULL). Local. */
 bool lrp_scorebook_done(const lrp_scorebook *book, int64_t b, lrp_unit_record *record);
 

@@ -104,6 +104,18 @@ static void show_evaluation(const lrp_outlook *o) {
   putchar('\n');
 }
 
+static void show_measuring(const lrp_outlook *o) {
+  const lrp_job *job = &o->job;
+  const int configurations = o->plan.n_configurations;
+  const int cases = job->measure.batch_size.n * job->measure.sequence_length.n;
+  const bool decodes = o->config.family != LRP_FAMILY_BERT && job->measure.new_tokens > 0;
+
+  if (!job->measure.given) return;
+  printf("measure         %d configuration%s, %d case%s, %" PRId64 " sample%s each of prefill%s\n",
+         configurations, plural(configurations), cases, plural(cases), job->measure.repeats,
+         job->measure.repeats == 1 ? "" : "s", decodes ? " and decoding" : "");
+}
+
 /* Threads of each process rank: as given, as OMP_NUM_THREADS says, or its share of the cores. */
 static int threads_of(const lrp_options *options, int node_ranks) {
   const char *omp = getenv("OMP_NUM_THREADS");
@@ -143,6 +155,7 @@ lrp_status lrp_show_plan(const lrp_options *options) {
     show_time(&o);
     show_resources(&o);
     show_evaluation(&o);
+    show_measuring(&o);
   }
   lrp_outlook_close(&o);
   free(node_ranks);

@@ -246,6 +246,7 @@ static lrp_status load_tasks(lrp_study *study) {
 static lrp_status read_inputs(lrp_study *study) {
   lrp_status st = lrp_job_check_supported(&study->job);
   if (st == LRP_OK) st = lrp_model_open(study->job.model, &study->model);
+  if (st == LRP_OK) st = lrp_job_check_measure(&study->job, &study->model.config);
   if (st == LRP_OK) st = hash_file(study, "config.json", &study->config_xxh3);
   if (st == LRP_OK) st = check_output(&study->job);
   if (st == LRP_OK) st = lrp_plan_create(&study->job, &study->model.config, &study->plan);
@@ -286,7 +287,7 @@ lrp_status lrp_study_open(const lrp_options *options, const lrp_topology *topo, 
   *study = (lrp_study){0};
   lrp_status st = read_job(study, options, topo);
   if (st == LRP_OK) st = lrp_agree(read_inputs(study), topo->comm);
-  if (st == LRP_OK && study->n_tasks > 0) {
+  if (st == LRP_OK && (study->n_tasks > 0 || study->job.measure.given)) {
     st = lrp_eval_dtype_resolve(study->job.evaluate.dtype, lrp_model_dtype(&study->model),
                                 topo->comm, &study->eval_dtype);
   }

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "kernels/log.h"
 #include "kernels/nn/matmul.h"
 #include "pipeline/task_set.h"
 
@@ -68,8 +67,20 @@ lrp_status lrp_job_check_tasks(const lrp_job *job, const lrp_config *config) {
 }
 
 lrp_status lrp_job_check_supported(const lrp_job *job) {
-  if (job->measure.given) lrp_warn("measure: is not run in this version; ignored");
   return check_tasks(job);
+}
+
+lrp_status lrp_job_check_measure(const lrp_job *job, const lrp_config *config) {
+  const lrp_counts *lengths = &job->measure.sequence_length;
+  const int64_t limit = lrp_config_positions(config);
+  for (int i = 0; job->measure.given && i < lengths->n; i++) {
+    if (lengths->value[i] <= limit) continue;
+    return lrp_fail(LRP_ERR_JOB,
+                    "measure.sequence_length: %lld: the model takes at most %lld tokens "
+                    "(max_position_embeddings)",
+                    (long long)lengths->value[i], (long long)limit);
+  }
+  return LRP_OK;
 }
 
 lrp_status lrp_eval_dtype_resolve(lrp_eval_dtype wanted, lrp_dtype weights, MPI_Comm comm,

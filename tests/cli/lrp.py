@@ -203,14 +203,18 @@ def kill_run(args, ranks, after_s):
         return False
     except subprocess.TimeoutExpired:
         pass
-    children = descendants(process.pid)
-    for pid in [process.pid, *children]:
+    kill_all(process)
+    return True
+
+
+def kill_all(process):
+    """kill -9 of a process and of all below it."""
+    for pid in [process.pid, *descendants(process.pid)]:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
     process.wait()
-    return True
 
 
 def descendants(pid):

@@ -158,6 +158,22 @@ class Heads(lrp.Case):
                 for metric in METRICS[task]:
                     self.assertIn(f"{task}/{metric}", head)
                     self.assertIn(metric + ",none", results[0]["dense"][task])
+            self.check_sensitivity(out, architecture)
+
+    def check_sensitivity(self, out, architecture):
+        """Without choices a loss is 1 - score, of percents, too; masked tokens have neither."""
+        tradeoff = lrp.read_json(out, "tradeoff.json")
+        rows, sensitivity = tradeoff["configurations"], tradeoff["sensitivity"]
+        if architecture == "BertForMaskedLM":
+            self.assertIsNone(sensitivity)
+            self.assertNotIn("score", rows[0])
+            return
+        self.assertEqual(sensitivity["measure"], "score")
+        self.assertNotIn("choice_loss", rows[0])
+        squad = architecture == "BertForQuestionAnswering"
+        scored = [rows[0][task + ("/exact_match" if squad else "/acc")] / (100 if squad else 1)
+                  for task in HEADS[architecture] if task != "cola"]
+        self.assertAlmostEqual(rows[0]["score"], sum(scored) / len(scored), delta=1e-12)
 
     def test_killed_and_continued(self):
         """First a smaller job, then all of it, killed in the middle with other process ranks."""

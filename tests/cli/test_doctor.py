@@ -43,6 +43,18 @@ class Doctor(lrp.Case):
         self.assertEqual(counts[2] > 0, code != 0)
         return findings
 
+    def test_energy(self):
+        """Only a job that measures asks for it."""
+        job, _ = self.job("energy", evaluate={})
+        self.assertNotIn("energy", self.doctor(job))
+        job, _ = self.job("energy", evaluate={}, measure={})
+        level, text, _ = self.doctor(job)["energy"]
+        if os.path.exists("/sys/class/powercap/intel-rapl:0/energy_uj"):
+            self.assertIn(level, ("ok", "warn"))
+        else:
+            self.assertEqual(level, "warn")
+            self.assertIn("cannot be measured: ", text)
+
     def everything(self):
         return sorted(os.path.join(d, name) for d, dirs, files in os.walk(self.folder)
                       for name in dirs + files)

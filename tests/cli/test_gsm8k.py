@@ -88,7 +88,12 @@ class Gsm8k(lrp.Case):
                          ["gsm8k/exact_match/strict-match",
                           "gsm8k/exact_match/strict-match_stderr",
                           "gsm8k/exact_match/flexible-extract",
-                          "gsm8k/exact_match/flexible-extract_stderr"])
+                          "gsm8k/exact_match/flexible-extract_stderr",
+                          "score", "score_stderr", "pareto"])
+        tradeoff = lrp.read_json(out, "tradeoff.json")
+        task, row = tradeoff["tasks"][0], tradeoff["configurations"][0]
+        self.assertEqual(task["metric"], "exact_match/strict-match")
+        self.assertEqual(row["score"], row["gsm8k/exact_match/strict-match"])
         self.check_tokens(out)
         self.assertIn("already complete", self.complete(job, 1).stdout)
 

@@ -1,7 +1,9 @@
 """Sweeps, and the paper's experiments: results are those of separate runs of each configuration."""
 
 import csv
+import json
 import os
+import tempfile
 import unittest
 
 import lrp
@@ -10,6 +12,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 MODEL = os.path.join(lrp.SHARED, "data", "models", "stories260K")
 BENCH = os.path.join(lrp.SHARED, "data", "bench")
 TASKS = ("arc_easy", "winogrande")
+
+# E6 measures; here it is enough that it does, in little time.
+LITTLE = ("--set", "measure.batch_size=1", "--set", "measure.sequence_length=8",
+          "--set", "measure.repeats=1")
 
 
 def rows(output):
@@ -32,7 +38,9 @@ class Sweeps(lrp.Case):
     def assert_same(self, name, alone, out, tasks=("arc_easy", "piqa"), as_name=None):
         """Configuration name of alone is as_name of out, to the last bit."""
         mine, theirs = rows(alone)[name], rows(out)[as_name or name]
-        self.assertEqual({**mine, "configuration": ""}, {**theirs, "configuration": ""})
+        del mine["configuration"]
+        mine.pop("pareto", None)  # depends on the others
+        self.assertEqual(mine, {key: theirs[key] for key in mine})
         for task in tasks:
             self.assertEqual(lrp.samples(alone, name, task),
                              lrp.samples(out, as_name or name, task), (name, task))
@@ -128,9 +136,9 @@ class Paper(lrp.Case):
                       *more)
         return out
 
-    def check(self, experiment, names, listed):
+    def check(self, experiment, names, listed, *more):
         """Names behind dense, and the same as separate runs of these configurations."""
-        out = self.run_paper(experiment)
+        out = self.run_paper(experiment, *more)
         self.assertEqual(list(rows(out)), ["dense", *names])
         alone = self.path(experiment + "-alone.out")
         job = lrp.job(MODEL, alone, BENCH, decompose={"method": "tucker", "dtype": "model"})
@@ -169,7 +177,131 @@ class Paper(lrp.Case):
 
     def test_efficiency(self):
         self.check("E6-efficiency", ["E6-r06", "E6-r09", "E6-r15", "E6-r21", "E6-r33"],
-                   {"E6-r06": {"layers": [0, 4], "rank": 1}})
+                   {"E6-r06": {"layers": [0, 4], "rank": 1}}, *LITTLE)
+
+
+class Demo(lrp.Case):
+    """jobs/paper on the demo model, 16 layers and 64 wide: every configuration is the same as in a
+    run of its own, and its layers and ranks are those that the lists below come to by hand."""
+
+    DEMO = os.path.join(ROOT, "jobs", "demo")
+    MODEL, DATA = os.path.join(DEMO, "model"), os.path.join(DEMO, "data")
+    TASKS = ("arc_easy", "openbookqa", "arc_challenge")
+    LIMIT = os.environ.get("LRP_TEST_QUESTIONS", "16")  # of each grade; null: all
+    ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
+    MLP = ["gate_proj", "up_proj", "down_proj"]
+    E5 = {"r06": [2, 29], "r09": [2, 17, 31], "r15": [2, 8, 14, 20, 26],
+          "r21": [4, 8, 12, 16, 20, 24, 28], "r33": [2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 31],
+          "r48": range(0, 31, 2), "r60": [1, 3, 5, 7, *range(9, 19), *range(20, 31, 2)],
+          "r75": [1, 3, 5, 7, *range(9, 30)], "r84": [0, 2, 4, 6, *range(8, 32)],
+          "r96": range(32)}
+
+    assert_same = Sweeps.assert_same
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="lrpipe-test-")
+
+    @staticmethod
+    def scaled(layers):
+        """Those of the 16 that are nearest to these of the 32, by trying all; none is half way."""
+        return sorted({min(range(16), key=lambda l: abs(l / 15 - x / 31)) for x in layers})
+
+    @staticmethod
+    def rank(rank):
+        return max(1, round(rank * 64 / 4096))
+
+    def points(self, listed):
+        """Names -> layers, tensors and rank, and the names of those that are there before."""
+        kept, dropped = {}, {}
+        for name, (layers, tensors, rank) in listed.items():
+            point = {"layers": layers, "tensors": tensors, "rank": rank}
+            before = [other for other, same in kept.items() if same == point]
+            if before:
+                dropped[name] = before[0]
+            else:
+                kept[name] = point
+        return kept, dropped
+
+    def check(self, experiment, listed, *more):
+        kept, dropped = self.points(listed)
+        out = self.path(experiment + ".out")
+        settings = {"model": self.MODEL, "output": out, "evaluate.data": self.DATA,
+                    "evaluate.tasks": f"[{', '.join(self.TASKS)}]", "evaluate.limit": self.LIMIT}
+        changes = [word for item in settings.items() for word in ("--set", "%s=%s" % item)]
+        job = os.path.join(ROOT, "jobs", "paper", experiment + ".yaml")
+        result = self.complete(job, 2, *changes, *more)
+        self.assertEqual(list(rows(out)), ["dense", *kept])
+        for name, before in dropped.items():
+            self.assertIn(f"'{name}' has the ranks of '{before}' and is left out", result.stderr)
+        self.assertEqual(result.stderr.count("is left out"), len(dropped), result.stderr)
+
+        job = lrp.job(self.MODEL, None, self.DATA,
+                      decompose={"method": "tucker", "dtype": "model"})
+        job["evaluate"].update(tasks=self.TASKS, limit=json.loads(self.LIMIT))
+        for name, point in {"dense": {}, **kept}.items():
+            job["configurations"] = [{"name": name, **point}]
+            job["output"] = self.path(f"{experiment}.{name}.out")
+            self.complete(lrp.write_job(self.path("alone.yaml"), job), None)
+            self.assert_same(name, job["output"], out, self.TASKS)
+
+    def test_shows_what_it_is_for(self):
+        """jobs/demo.yaml: three grades, a curve that falls, and what is harder falls first."""
+        out = self.path("demo.out")
+        self.complete(os.path.join(self.DEMO, "..", "demo.yaml"), 2, "--set", "sweep=[]",
+                      "--set", f"model={self.MODEL}", "--set", f"evaluate.data={self.DATA}",
+                      "--set", f"output={out}")
+        score = {name: [float(row[f"{task}/acc"]) for task in self.TASKS]
+                 for name, row in rows(out).items()}
+        mean = {name: sum(s) / 3 for name, s in score.items()}
+        lost = {name: [(dense - x) / (dense - 0.25) for dense, x in zip(score["dense"], s)]
+                for name, s in score.items()}
+        for least, dense in zip((0.9, 0.8, 0.6), score["dense"]):
+            self.assertGreater(dense, least)
+        self.assertLessEqual(int(rows(out)["dense"]["parameters"]), 10**6)
+        order = ["dense", "r06", "r09", "r15", "r21", "r33"]
+        for before, after in zip(order, order[1:]):
+            self.assertLess(mean[after], mean[before], after)
+        self.assertGreater(mean["r21"], mean["dense"] - 0.05)
+        self.assertLess(mean["r33"], mean["dense"] - 0.1)
+        for name in order[3:]:
+            easy, medium, hard = lost[name]
+            self.assertLess(easy, medium, name)
+            self.assertLess(medium, hard, name)
+        for name in ("r75", "r96"):  # guessing
+            self.assertAlmostEqual(mean[name], 0.25, delta=0.04)
+
+    def test_rank(self):
+        layers = {"n15": range(3, 32, 2), "n10": range(3, 31, 3), "n06": range(3, 29, 5)}
+        self.assertEqual([self.rank(r) for r in (1, 250, 500)], [1, 4, 8])
+        self.check("E1-rank", {f"E1-{n}-r{r:04}": (self.scaled(x), "all", self.rank(r))
+                               for n, x in layers.items() for r in (1, 250, 500)})
+
+    def test_layer(self):
+        self.check("E2-layer", {f"E2-l{l:02}": ([l], "all", 1) for l in range(16)})
+
+    def test_tensor(self):
+        each = self.ATTENTION + self.MLP
+        every, one = list(range(16)), self.scaled([3])
+        sets = {"all": "all", "attention": self.ATTENTION, "mlp": self.MLP}
+        self.check("E3-tensor", {
+            **{f"E3a-{t}": (every, [t], 1) for t in each},
+            "E3b-r09": (self.scaled([3, 15, 27]), "all", 1),
+            "E3b-r21": (self.scaled([3, 7, 11, 15, 21, 25, 29]), "all", 1),
+            **{f"E3c-{t}": (one, [t], 1) for t in each},
+            **{f"E3c-{name}": (one, tensors, 1) for name, tensors in sets.items()}})
+
+    def test_distance(self):
+        self.check("E4-distance", {f"E4-s{s:02}": (self.scaled(range(2, 3 + 4 * s, s)), "all", 1)
+                                   for s in (6, 5, 4, 3, 2, 1)})
+
+    def test_accuracy(self):
+        self.check("E5-accuracy",
+                   {f"E5-{n}": (self.scaled(x), "all", 1) for n, x in self.E5.items()})
+
+    def test_efficiency(self):
+        self.check("E6-efficiency",
+                   {f"E6-{n}": (self.scaled(x), "all", 1) for n, x in self.E5.items()}, *LITTLE)
 
 
 if __name__ == "__main__":

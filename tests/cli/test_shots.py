@@ -161,7 +161,7 @@ class Shots(lrp.Case):
         self.assertEqual(group, results["results"][suite])
         head, row = (line.split(",") for line in lrp.read(out, "tradeoff.csv").splitlines())
         self.assertAlmostEqual(float(row[head.index(f"{suite}/average")]), mean, places=14)
-        self.assertEqual(head[-1], f"{suite}/average")
+        self.assertEqual(head[head.index("score") - 1], f"{suite}/average")
 
     def test_openllm(self):
         out, _ = self.evaluate("openllm", ["openllm"], num_fewshot=3)

@@ -55,7 +55,13 @@ class Workplace(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        if not hasattr(Workplace, "folder"):
+            Workplace.prepare()
+
+    @classmethod
+    def prepare(cls):
         cls.folder = tempfile.mkdtemp(prefix="lrpipe-docs-")
+        unittest.addModuleCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.prepared = os.path.join(cls.folder, "prepared")
         cls.bin = os.path.join(cls.folder, "bin")
         os.makedirs(os.path.join(cls.prepared, "build", "demo"))
@@ -66,10 +72,6 @@ class Workplace(unittest.TestCase):
         cls.write("models/Llama-2-7b-hf/config.json", json.dumps(LLAMA_2_7B))
         cls.bash(cls.prepared, "mpirun -np 2 lrpipe --quiet jobs/demo.yaml")
         cls.run_folder = os.path.join(cls.prepared, "build", "demo", "run")
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.folder, ignore_errors=True)
 
     @classmethod
     def write(cls, name, text):
@@ -156,9 +158,9 @@ class Links(unittest.TestCase):
         self.assertEqual(set(PAGES) - {"docs/index.md"} - linked, set())
 
     def test_make_targets_are_there(self):
-        targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), flags=re.MULTILINE))
+        targets = set(re.findall(r"^([a-z0-9-]+):", read("Makefile"), flags=re.MULTILINE))
         for page in PAGES:
-            for target in re.findall(r"(?:^|`)make ([a-z-]+)", read(page), flags=re.MULTILINE):
+            for target in re.findall(r"(?:^|`)make ([a-z0-9-]+)", read(page), flags=re.MULTILINE):
                 self.assertIn(target, targets, page)
 
 
@@ -217,7 +219,10 @@ class Tables(Workplace):
         for name in ("progress.json", "tradeoff.json", "dense/results.json"):
             with open(os.path.join(self.run_folder, name), encoding="utf-8") as f:
                 self.assert_names("docs/outputs.md", json.load(f))
-        with open(os.path.join(self.run_folder, "dense/samples_arc_easy.jsonl"), encoding="utf-8") as f:
+        self.bash(self.prepared, "lrpipe --quiet jobs/demo.yaml --set output=../samples "
+                  "--set sweep=[] --set evaluate.limit=2 --set evaluate.log_samples=true")
+        samples = os.path.join(self.folder, "samples", "dense", "samples_arc_easy.jsonl")
+        with open(samples, encoding="utf-8") as f:
             self.assert_names("docs/outputs.md", json.loads(f.readline()))
 
     @unittest.skipUnless(importlib.util.find_spec("h5py"), "needs h5py")
@@ -293,7 +298,8 @@ class Completion(unittest.TestCase):
         for word in ("plan", "doctor", "demo.yaml"):
             self.assertIn(word, offered)
         self.assertEqual(self.complete("in"), ["inspect"])
-        self.assertEqual(sorted(self.complete("plan", "dem")), ["demo", "demo.yaml"])
+        self.assertEqual(sorted(self.complete("plan", "dem")),
+                         ["demo", "demo-1000.yaml", "demo.yaml"])
 
     def test_options_of_the_command(self):
         self.assertIn("--max-time", self.complete("--m"))

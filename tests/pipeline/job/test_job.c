@@ -26,7 +26,7 @@ static const char full[] =
     "  - {name: e.f_g-9, layers: all, tensors: all, energy: 1}\n"
     "evaluate: {data: d, tasks: [arc_easy, mmlu], num_fewshot: 5, limit: 10, max_length: 20,\n"
     "           dtype: bfloat16}\n"
-    "measure: {batch_size: 2, repeats: 3}\n";
+    "measure: {batch_size: 2, sequence_length: [32, 8], new_tokens: 0, repeats: 3}\n";
 
 static void assert_ok(const char *text, lrp_job *job) {
   const lrp_status st = parse_job(text, job);
@@ -55,7 +55,11 @@ static void test_defaults(void **state) {
   assert_true(job.evaluate.prefix_sharing);
   assert_int_equal(job.evaluate.memory, 0);
   assert_false(job.measure.given);
-  assert_int_equal(job.measure.batch_size, 64);
+  assert_int_equal(job.measure.batch_size.n, 1);
+  assert_int_equal(job.measure.batch_size.value[0], 64);
+  assert_int_equal(job.measure.sequence_length.n, 1);
+  assert_int_equal(job.measure.sequence_length.value[0], 128);
+  assert_int_equal(job.measure.new_tokens, 16);
   assert_int_equal(job.measure.repeats, 5);
   lrp_job_free(&job);
 }
@@ -78,7 +82,12 @@ static void test_every_key(void **state) {
   assert_int_equal(job.evaluate.max_length, 20);
   assert_int_equal(job.evaluate.dtype, LRP_EVAL_BF16);
   assert_true(job.measure.given);
-  assert_int_equal(job.measure.batch_size, 2);
+  assert_int_equal(job.measure.batch_size.n, 1);
+  assert_int_equal(job.measure.batch_size.value[0], 2);
+  assert_int_equal(job.measure.sequence_length.n, 2);
+  assert_int_equal(job.measure.sequence_length.value[0], 32);
+  assert_int_equal(job.measure.sequence_length.value[1], 8);
+  assert_int_equal(job.measure.new_tokens, 0);
   assert_int_equal(job.measure.repeats, 3);
   lrp_job_free(&job);
 }
@@ -203,7 +212,7 @@ static void test_round_trip(void **state) {
   assert_contains(text, "    rank: {\"q_proj\": 1, \"attention.output\": 2}\n");
   assert_contains(text, "    ratio: 0.1\n");
   assert_contains(text, "  limit: 10\n");
-  assert_contains(text, "measure:\n  batch_size: 2\n");
+  assert_contains(text, "measure:\n  batch_size: 2\n  sequence_length: [32, 8]\n");
   free(text);
 }
 

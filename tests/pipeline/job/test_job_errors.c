@@ -167,6 +167,15 @@ static void test_types(void **state) {
       {HEAD "evaluate: {tasks: [a]}\n", "x.yaml:4: evaluate.tasks without evaluate.data"},
       {HEAD "measure:\n", "x.yaml:4:9: measure: expected a map of keys, got null"},
       {HEAD "measure: {batch_size: 0}\n", "x.yaml:4:23: measure.batch_size: expected an integer"},
+      {HEAD "measure: {batch_size: []}\n", "x.yaml:4:23: measure.batch_size: an empty list"},
+      {HEAD "measure: {batch_size: [1, 2, 1]}\n",
+       "x.yaml:4:30: measure.batch_size: 1 is listed twice"},
+      {HEAD "measure: {sequence_length: [4, 0]}\n",
+       "x.yaml:4:32: measure.sequence_length: expected an integer >= 1"},
+      {HEAD "measure: {new_tokens: -1}\n", "x.yaml:4:23: measure.new_tokens: expected an integer"},
+      {HEAD "measure: {sequence_lengths: 4}\n",
+       "x.yaml:4:11: unknown key 'measure.sequence_lengths' (did you mean "
+       "'measure.sequence_length'?)"},
       {HEAD "measure: {repeats: many}\n", "x.yaml:4:20: measure.repeats: expected an integer"},
   };
   (void)state;

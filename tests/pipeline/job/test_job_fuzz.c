@@ -23,7 +23,7 @@ static const char valid[] =
     "  - {name: t, layers: [[1], 2], tensors: {a: all, m: [q]}, ratios: 0.5}\n"
     "  - {name: u, samples: 3, seed: 1, reduction: [5, 9.5], distance: 2, ranks: 1}\n"
     "evaluate: {data: d, tasks: [a, b], limit: null, max_length: 3, dtype: auto}\n"
-    "measure: {batch_size: 2}\n";
+    "measure: {batch_size: [2, 3]}\n";
 
 /* Parse; write and parse what was accepted. */
 static void try(const char *text, size_t size) {

@@ -150,6 +150,34 @@ static void test_wrong_space(void **state) {
   assert_usage("plan --format csv", "--format is an option of lrpipe space");
 }
 
+static void test_choose(void **state) {
+  static const struct {
+    const char *line;
+    double percent;
+  } cases[] = {{"choose o --reduction 9%", 9.0},
+               {"choose o --reduction=9.5 --max-time 60", 9.5},
+               {"choose --reduction 99.99% --watchdog 5 o", 99.99}};
+  static const char *const wrong[] = {"5:10", "0",   "100", "9%%", "-1", "nine",
+                                      "1e1",  "nan", "0x9", "%",   "."};
+  char line[64];
+  lrp_options o;
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    assert_int_equal(parse(cases[i].line, &o), LRP_OK);
+    assert_true(o.command == LRP_CMD_CHOOSE && o.target_percent == cases[i].percent);
+    assert_string_equal(o.operand, "o");
+    lrp_options_free(&o);
+  }
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    snprintf(line, sizeof line, "choose o --reduction %s", wrong[i]);
+    assert_usage(line, "--reduction: choose expects percent between 0 and 100");
+  }
+  assert_usage("choose o", "choose needs --reduction P");
+  assert_usage("choose --reduction 9", "choose needs an operand");
+  assert_usage("choose o --reduction 9 --rank 1", "--rank is an option of lrpipe space");
+  assert_usage("run x --reduction 9", "--reduction is an option of lrpipe space");
+}
+
 static void assert_sets(const char *line, const char *const *expected, int n) {
   lrp_options o;
   const lrp_status st = parse(line, &o);
@@ -307,6 +335,7 @@ int main(void) {
       cmocka_unit_test(test_values),
       cmocka_unit_test(test_space),
       cmocka_unit_test(test_wrong_space),
+      cmocka_unit_test(test_choose),
       cmocka_unit_test(test_keys),
       cmocka_unit_test(test_wrong_keys),
       cmocka_unit_test(test_unknown),
