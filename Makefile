@@ -1,7 +1,7 @@
 # Short names for the few commands that people type; CMake does the work.
 
-.PHONY: all demo test debug-test fault-test kill-test slurm-test bench bench-model peers format clean \
-        deps help
+.PHONY: all demo demo-1000 test debug-test fault-test kill-test slurm-test bench bench-model peers \
+        format clean deps help
 .DEFAULT_GOAL := all
 
 jobs := $(shell nproc)
@@ -16,10 +16,11 @@ endif
 help:
 	@echo "make             build the program: build/release/lrpipe"
 	@echo "make demo        build it and repeat the paper's E5 on a small model, with two process ranks"
+	@echo "make demo-1000   1000 configurations of that model in one job: minutes; continues if stopped"
 	@echo "make test        build with warnings as errors and run all tests"
 	@echo "make debug-test  the same with AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make fault-test  calls that fail: memory, writes, reads; one after the other"
-	@echo "make kill-test   50 runs that are killed and resumed"
+	@echo "make kill-test   50 runs that are killed and resumed, and one of 1000 configurations"
 	@echo "make slurm-test  as root: a Slurm cluster of two network namespaces, ten minutes or more"
 	@echo "make bench       measure decompositions and evaluations beside LAPACK and PyTorch: an hour"
 	@echo "make bench-model measure those of a model of 13.5 GB: 30 GB of disk"
@@ -36,9 +37,14 @@ demo: deps
 	cmake --preset release
 	cmake --build --preset release -j$(jobs) --target lrpipe
 	mpirun --oversubscribe -np 2 build/release/lrpipe jobs/demo.yaml
+	mpirun --oversubscribe -np 2 build/release/lrpipe --quiet choose $(demo)/run --reduction 9%
 	@echo
-	@echo "The model is in jobs/demo/model, the results are in $(demo)/run:"
-	@cd $(demo)/run && find . -type f ! -name lock | sort | sed 's|^\./|  $(demo)/run/|'
+	@echo "The table is in $(demo)/run/tradeoff.csv; $(demo)/run/report.html is the page to look at."
+
+demo-1000: deps
+	cmake --preset release
+	cmake --build --preset release -j$(jobs) --target lrpipe
+	mpirun --oversubscribe -np 2 build/release/lrpipe jobs/demo-1000.yaml
 
 test: deps
 	cmake --preset ci
@@ -60,6 +66,8 @@ kill-test: deps
 	cmake --preset ci
 	cmake --build --preset ci -j$(jobs)
 	LRP_TEST_KILLS=50 ctest --preset ci -R cli_resume
+	LRPIPE_BINARY=build/ci/lrpipe SYNTH_MODEL=build/ci/tests/tools/synth_model LRP_TEST_MANY=999 \
+	  python3 -B tests/cli/test_many.py
 
 slurm-test: deps
 	cmake --preset release

@@ -22,7 +22,7 @@ WHO = {
     "medium": [f"the {age} {animal}" for animal in ANIMALS for age in AGES],
     "hard": [f"{first} {last}" for first in FIRST for last in LAST],
 }
-ROWS = {"easy": 24, "medium": 40, "hard": 96}  # questions of a training step
+ROWS = {"easy": 30, "medium": 44, "hard": 88}  # questions of a training step
 VALUES = {
     "food": "berries algae nuts honey flies grass weed worms clover plums corn snails".split(),
     "home": "den shore barn cave pond hill lake burrow field forest ice farm".split(),
@@ -77,14 +77,23 @@ def told(r):
     return out
 
 
-def questions(grade, n=160):
-    """To test with: each a text, four choices, and the index of the right one."""
+def questions(grade, n=480):
+    """To test with: each a text, four choices, and the index of the right one. Those at even places are
+    about other facts than those at odd places, so that one half may judge what the other has chosen.
+    Where facts and wordings are few, a question comes again with three other wrong choices."""
     r = random.Random(grade)
-    every = [(who, kind, w) for who in WHO[grade] for kind in KINDS for w in kept_out(who, kind)]
+    facts = [(who, kind) for who in WHO[grade] for kind in KINDS]
+    r.shuffle(facts)
+    halves = facts[0::2], facts[1::2]
     out = []
-    for who, kind, wording in r.sample(every, n):
+    for i in range(n):
+        turn, place = divmod(i // 2, len(halves[i % 2]))
+        who, kind = halves[i % 2][place]
+        wording = kept_out(who, kind)[turn % 2]
         text, answer = ask(who, kind, wording)
-        choices = [answer] + r.sample([v for v in VALUES[kind] if v != answer], 3)
+        wrong = [v for v in VALUES[kind] if v != answer]
+        random.Random(text).shuffle(wrong)
+        choices = [answer] + wrong[turn // 2 * 3:turn // 2 * 3 + 3]
         r.shuffle(choices)
         out.append((text, choices, choices.index(answer)))
     return out

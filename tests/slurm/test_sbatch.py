@@ -128,6 +128,17 @@ class Sbatch(lrp.Case):
         os.remove(os.path.join(self.bin, "scontrol.calls"))
         self.ends(self.start(job), 75, "stored nothing", requeued=False)
 
+    def test_samples_are_progress(self):
+        job, out = self.job("samples")
+        self.complete(job, 1)
+        process = self.start(job, "--set", "measure.repeats=100000", "--set",
+                             "measure.batch_size=1", "--set", "measure.sequence_length=8")
+        while not os.path.exists(os.path.join(out, "measurements.json")):  # every few seconds
+            self.assertIsNone(process.poll(), "ended too early")
+            time.sleep(0.01)
+        process.send_signal(signal.SIGUSR2)
+        self.ends(process, 75, "stopped early by signal", "requeueing", requeued=True)
+
     def test_requeue_that_fails(self):
         job, out = self.job("refused")
         process = self.start(job, REQUEUE="1")
