@@ -1,4 +1,5 @@
 /* The comparison that lrpipe choose prints: a part of pipeline/choose.h. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,9 @@
 #include "pipeline/choose.h"
 
 enum { json_bytes_max = 1 << 30, cell_size = 32 };
+
+/* More than that apart, two configurations do not compare well. */
+static const double same_size_percent = 0.5;
 
 static const char *text_of(const json_t *row, const char *key) {
   const char *text = json_string_value(json_object_get(row, key));
@@ -71,8 +75,12 @@ lrp_status lrp_choice_print(const char *output) {
     st = lrp_json_checked(
         lrp_fail(LRP_ERR_DATA, "%s: holds no choice; remove it, and choose again", path));
   }
-  if (st == LRP_OK) print_choice(choice);
-  fflush(stdout);
+  if (st == LRP_OK) {
+    print_choice(choice);
+    if (fflush(stdout) != 0 && errno != EPIPE) {
+      st = lrp_fail_errno("standard output", "write", LRP_ERR_IO, LRP_ERR_IO);
+    }
+  }
   json_decref(all);
   free(text);
   free(path);
@@ -126,6 +134,8 @@ static void compare(const json_t *chosen, const json_t *paper, char text[LRP_VER
   const double a = number_of(chosen, "held_out_loss"), b = number_of(paper, "held_out_loss");
   const double error =
       hypot(number_of(chosen, "held_out_loss_stderr"), number_of(paper, "held_out_loss_stderr"));
+  const double size = number_of(chosen, "reduction_percent");
+  const double size_of_paper = number_of(paper, "reduction_percent");
   const double difference = a - b;
   char how[cell_size] = "";
 
@@ -142,10 +152,10 @@ static void compare(const json_t *chosen, const json_t *paper, char text[LRP_VER
                                      : "worse than");
   snprintf(text, LRP_VERDICT_SIZE,
            "Held out, %s (%.2f %% smaller) is %s the paper's list %s (%s, %.2f %% smaller): its "
-           "loss is %.4f against %.4f, a difference of %+.4f +- %.4f.",
-           text_of(chosen, "configuration"), number_of(chosen, "reduction_percent"), how,
-           text_of(paper, "list"), text_of(paper, "configuration"),
-           number_of(paper, "reduction_percent"), a, b, difference, error);
+           "loss is %.4f against %.4f, a difference of %+.4f +- %.4f.%s",
+           text_of(chosen, "configuration"), size, how, text_of(paper, "list"),
+           text_of(paper, "configuration"), size_of_paper, a, b, difference, error,
+           fabs(size - size_of_paper) > same_size_percent ? " Their sizes differ." : "");
 }
 
 /* Behind the verdict: that the prediction was too low by more than two standard errors. */
@@ -176,7 +186,7 @@ const char *lrp_choice_verdict(const json_t *choice, char text[LRP_VERDICT_SIZE]
              isnan(number_of(paper, "held_out_loss"))) {
     snprintf(text, LRP_VERDICT_SIZE,
              "Which of them loses less was not measured: that takes a dense configuration in the "
-             "job, and tasks.");
+             "job, and tasks with documents of odd index.");
   } else {
     compare(chosen, paper, text);
     add_surprise(chosen, text);

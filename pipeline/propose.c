@@ -69,12 +69,14 @@ static lrp_status read_results(lrp_proposer *p, bool *under_way) {
   if (st != LRP_OK || *under_way) return st;
   if (!p->tradeoff) {
     return lrp_fail(LRP_ERR_ABSENT,
-                    "%s: the run is not complete (no tradeoff.json); run the job "
-                    "first",
-                    p->output);
+                    "%s: the run is not complete (no tradeoff.json); run the job first: lrpipe "
+                    "%s/job.yaml",
+                    p->output, p->output);
   }
-  return lrp_fail(LRP_ERR_DATA, "%s: tradeoff.json is not that of job.yaml; run the job again",
-                  p->output);
+  return lrp_fail(LRP_ERR_DATA,
+                  "%s: tradeoff.json is not that of job.yaml; run the job again: lrpipe "
+                  "%s/job.yaml",
+                  p->output, p->output);
 }
 
 static lrp_status read_job(lrp_proposer *p) {

@@ -161,8 +161,8 @@ static void test_damaged(void **state) {
   unlink(path);
 }
 
-/* chosen and paper with these losses and errors. */
-static void assert_verdict(const char *chosen, const char *paper, const char *words) {
+/* chosen and paper with these losses and errors: whether the verdict has the words. */
+static void check_verdict(const char *chosen, const char *paper, const char *words, bool expected) {
   char text[1000], verdict[LRP_VERDICT_SIZE];
   snprintf(text, sizeof text,
            "{\"rows\": [{\"kind\": \"chosen\", \"configuration\": \"x\", \"held_out_loss\": 0.0, "
@@ -171,12 +171,24 @@ static void assert_verdict(const char *chosen, const char *paper, const char *wo
            "{\"kind\": \"paper\", \"configuration\": \"r06\", \"list\": \"r06\", %s}]}",
            chosen, paper);
   json_t *choice = parse(text);
-  assert_contains(lrp_choice_verdict(choice, verdict), words);
+  lrp_choice_verdict(choice, verdict);
+  if (expected) {
+    assert_contains(verdict, words);
+  } else {
+    assert_null(strstr(verdict, words));
+  }
   json_decref(choice);
+}
+
+static void assert_verdict(const char *chosen, const char *paper, const char *words) {
+  check_verdict(chosen, paper, words, true);
 }
 
 #define LOSS(value, error) \
   "\"reduction_percent\": 11.57, \"held_out_loss\": " value ", \"held_out_loss_stderr\": " error
+
+#define SMALLER(percent) \
+  "\"reduction_percent\": " percent ", \"held_out_loss\": 0.1, \"held_out_loss_stderr\": 0.03"
 
 #define PREDICTED(value, error) ", \"predicted_loss\": " value ", \"predicted_loss_stderr\": " error
 
@@ -200,6 +212,9 @@ static void test_verdict(void **state) {
   assert_verdict(LOSS("0.24", "0.03"), LOSS("0.2", "0.04"), "is within one standard error of");
   assert_verdict(LOSS("0.1", "0.03"), LOSS("0.2", "0.04"), "a difference of -0.1000 +- 0.0500.");
   assert_verdict(LOSS("0.3", "0.03") PREDICTED("0.22", "0.04"), LOSS("0.2", "0.04"), "+- 0.0500.");
+  assert_verdict(SMALLER("11"), LOSS("0.2", "0.04"), "+- 0.0500. Their sizes differ.");
+  assert_verdict(SMALLER("12.1"), LOSS("0.2", "0.04"), "+- 0.0500. Their sizes differ.");
+  check_verdict(SMALLER("12"), LOSS("0.2", "0.04"), "sizes differ", false);
   assert_surprise(LOSS("0.3", "0.03") PREDICTED("0.19", "0.04"), true);
   assert_surprise(LOSS("0.3", "0.03") PREDICTED("0.21", "0.04"), false);
   assert_surprise(LOSS("0.3", "0.03") PREDICTED("0.5", "0.04"), false);
