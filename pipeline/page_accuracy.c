@@ -93,6 +93,7 @@ static void fit_axes(const score *m, const scatter *s, lrp_svg_axis *x, lrp_svg_
   lrp_svg_range over = {0.0, 0.0}, up = LRP_SVG_EMPTY;
   lrp_svg_range_add(&over, s->most_x > 0.0 ? s->most_x : 10.0);
   for (int i = 0; i < s->n; i++) {
+    lrp_svg_range_add(&over, s->points[i].x); /* less than 0 where factors are larger */
     lrp_svg_range_add(&up, s->points[i].y);
     if (!has_bar(s, i)) continue;
     lrp_svg_range_add(&up, s->points[i].low);

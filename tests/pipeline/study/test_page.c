@@ -251,6 +251,21 @@ static void test_of_nothing(void **state) {
   }
 }
 
+/* Factors of a high rank are larger than the matrix: that configuration is drawn, too. */
+static void test_larger(void **state) {
+  (void)state;
+  json_t *all = whole_report(), *rows = json_object_get(all, "configurations");
+  json_array_append_new(
+      rows, json_pack("{s:s, s:i, s:f, s:f, s:f}", "configuration", "fat", "parameters", 1200,
+                      "reduction_percent", -20.0, "arc_easy/acc", 0.9, "score", 0.85));
+  char *text = page_of(all);
+  assert_well_formed(text);
+  assert_true(has(text, "<title>fat: 85"));
+  assert_true(has(text, "<title>fat: 90"));
+  free(text);
+  json_decref(all);
+}
+
 /* A thousand configurations: points without hints, tables that end, all in some hundred KB. */
 static void test_many(void **state) {
   enum { n = 3000 };
@@ -301,7 +316,7 @@ int main(void) {
       cmocka_unit_test(test_whole),      cmocka_unit_test(test_says_what_is_missing),
       cmocka_unit_test(test_verdict),    cmocka_unit_test(test_sections_need_data),
       cmocka_unit_test(test_of_nothing), cmocka_unit_test(test_many),
-      cmocka_unit_test(test_renew),
+      cmocka_unit_test(test_larger),     cmocka_unit_test(test_renew),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
