@@ -55,7 +55,7 @@ static bool differ_in(const json_t *before, const json_t *now, const char *const
 lrp_difference lrp_settings_difference(const json_t *before, const json_t *now,
                                        char reason[LRP_SETTINGS_REASON]) {
   static const char *const measured[] = {"method", "factors", "dtype"}, *const machine[] = {
-                                                                            "lrpipe", "host", "cpu",
+                                                                            "lrpipe", "cpu",
                                                                             "threads"};
   const json_t *counted = json_object_get(before, "energy"),
                *counts = json_object_get(now, "energy");

@@ -9,7 +9,7 @@
 /** Room for why samples do not count. */
 enum { LRP_SETTINGS_REASON = 256 };
 
-/** What samples depend on: program, model, factors, type of products, host, processor, threads, and
+/** What samples depend on: program, model, factors, type of products, processor, threads, and
  *  what counts energy. Local. A new reference, or NULL.
  *  @param domains  of lrp_energy_domains, or NULL: then reason says why there are none */
 json_t *lrp_measure_settings(const lrp_study *study, int threads, const char *domains,
@@ -18,7 +18,7 @@ json_t *lrp_measure_settings(const lrp_study *study, int threads, const char *do
 /** What tells samples from others. */
 typedef enum {
   LRP_SAME_SETTINGS,        /* they may stand side by side */
-  LRP_DIFFERENT_MACHINE,    /* the same was measured, by other means: version, host, threads, .. */
+  LRP_DIFFERENT_MACHINE,    /* the same was measured, by other means: version, processor, threads, .. */
   LRP_DIFFERENT_MEASUREMENT /* something else was measured: model, method, types */
 } lrp_difference;
 

@@ -229,8 +229,12 @@ static json_t *cases_json(const lrp_readings *readings) {
 
 /* What the interval is, by the number of samples. */
 static lrp_status interval_text(int64_t repeats, char text[160]) {
-  double *samples = calloc((size_t)repeats, sizeof *samples);
   lrp_interval interval;
+  if (repeats == 1) {
+    snprintf(text, 160, "none, of one sample");
+    return LRP_OK;
+  }
+  double *samples = calloc((size_t)repeats, sizeof *samples);
   if (!samples) return lrp_fail_memory((size_t)repeats * sizeof *samples, "samples");
   const lrp_status st = lrp_interval_of(samples, repeats, &interval);
   free(samples);

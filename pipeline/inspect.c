@@ -44,11 +44,13 @@ static void print_time(const char *before, int64_t seconds) {
   printf("%s%s", before, text);
 }
 
-/* What progress.json says, if there is one. The time to go is that of a run that goes on. */
-static lrp_status print_progress(const char *output, bool running) {
+/* What progress.json says, if there is one. The time to go is that of a run that goes on.
+ * *measuring: the last attempt was in the one stage whose work is in no ledger. */
+static lrp_status print_progress(const char *output, bool running, bool *measuring) {
   char text[LRP_ETA_LINE];
   lrp_progress_state p;
   char *path = lrp_progress_path(output);
+  *measuring = false;
   if (!path) return LRP_ERR_MEM;
   const bool found = lrp_progress_read(path, &p);
   free(path);
@@ -57,6 +59,7 @@ static lrp_status print_progress(const char *output, bool running) {
     const double to_go = running ? p.eta_s : -1.0;
     printf("stage      %s, %s", p.stage, lrp_eta_line(p.done, p.total, p.items, to_go, text));
     printf("%s%s\n", *p.what ? ", " : "", p.what);
+    *measuring = strcmp(p.stage, "measure") == 0;
   }
   printf("attempt    %d", p.attempt);
   print_time(", started ", p.started);
@@ -90,11 +93,12 @@ lrp_status lrp_inspect_status(const char *output) {
   const bool reported = table && lrp_file_exists(table);
   free(table);
   const bool running = lrp_lock_holder(output, who, sizeof who);
-  st = print_progress(output, running);
+  bool measuring;
+  st = print_progress(output, running, &measuring);
   if (st != LRP_OK) return st;
   if (running) {
     printf("state      running: %s\n", who);
-  } else if (open == 0 && reported) {
+  } else if (open == 0 && reported && !measuring) {
     printf("state      complete\n");
   } else {
     printf("state      incomplete: run the same command again\n");

@@ -208,6 +208,9 @@ class Measure(lrp.Case):
         self.complete(job, 2, "--set", "measure.repeats=2")
         self.assertGreaterEqual(sum(len(p) for e in samples(out).values() for p in e.values()),
                                 taken)
+        self.assertIn("state      complete", lrp.run(["status", out]).stdout)
+        self.assertEqual(lrp.run([job, "--max-time", "2"], 2).returncode, 75)
+        self.assertIn("state      incomplete", lrp.run(["status", out]).stdout)
 
     def test_signal_to_a_sleeper(self):
         """USR2 may come to a process rank that only waits."""
