@@ -1,5 +1,6 @@
 #include "pipeline/run.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,11 +212,14 @@ static lrp_status say_result(const run_state *run) {
   lrp_status st = LRP_OK;
   if (run->topo.me == 0 && run->worked) {
     st = lrp_report_print(output);
-    printf("complete: %s (tradeoff.csv, tensors.csv, <configuration>/results.json)\n", output);
+    printf("complete: %s (report.html, tradeoff.csv, tensors.csv, <configuration>/results.json)\n",
+           output);
   } else if (run->topo.me == 0) {
     printf("already complete: %s\n", output);
   }
-  fflush(stdout);
+  if (fflush(stdout) != 0 && errno != EPIPE && st == LRP_OK) {
+    st = lrp_fail_errno("standard output", "write", LRP_ERR_IO, LRP_ERR_IO);
+  }
   st = lrp_agree(st, run->topo.comm);
   if (st != LRP_OK) lrp_report_failure(st, run->topo.comm);
   return st;
