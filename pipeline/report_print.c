@@ -117,6 +117,8 @@ static void print_row(const columns *c, const json_t *row, bool head) {
       printf("%*lld", width, (long long)json_integer_value(value));
     } else if (json_is_null(value)) {
       printf("%*s", width, "");
+    } else if (ends_with(key, "_seconds")) {
+      printf("%*.4g", width, json_real_value(value)); /* of a small model, too */
     } else {
       printf("%*.4f", width, json_real_value(value));
     }
