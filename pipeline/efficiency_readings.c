@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "io/base/json_memory.h"
+#include "pipeline/json_number.h"
 #include "pipeline/provenance.h"
 
 static const char *const phase_name[LRP_PHASES] = {"prefill", "decode"};
@@ -160,19 +161,11 @@ static json_t *ranks_hash(const lrp_plan *plan, int configuration) {
   return lrp_json_hash(XXH3_64bits(plan->configurations[configuration].rank, n * sizeof(int)));
 }
 
-static json_t *number_or_null(double x) {
-  return isfinite(x) ? json_real(x) : json_null();
-}
-
-static json_t *bytes_or_null(int64_t bytes) {
-  return bytes >= 0 ? json_integer((json_int_t)bytes) : json_null();
-}
-
 static json_t *samples_json(const lrp_samples *samples) {
   json_t *seconds = json_array(), *joules = json_array();
   for (int64_t i = 0; i < samples->n; i++) {
-    json_array_append_new(seconds, number_or_null(samples->seconds[i]));
-    json_array_append_new(joules, number_or_null(samples->joules[i]));
+    json_array_append_new(seconds, lrp_json_number(samples->seconds[i]));
+    json_array_append_new(joules, lrp_json_number(samples->joules[i]));
   }
   return json_pack("{s:o, s:o}", "seconds", seconds, "joules", joules);
 }
@@ -184,8 +177,8 @@ static json_t *reading_json(const lrp_readings *r, int c, int k) {
                             "batch_size", (json_int_t)r->cases[k].batch_size, "sequence_length",
                             (json_int_t)r->cases[k].sequence_length, "new_tokens",
                             (json_int_t)r->new_tokens, "packed", reading->packed,
-                            "resident_weight_bytes", bytes_or_null(reading->resident_weight_bytes),
-                            "peak_memory_bytes", bytes_or_null(reading->peak_memory_bytes));
+                            "resident_weight_bytes", lrp_json_count(reading->resident_weight_bytes),
+                            "peak_memory_bytes", lrp_json_count(reading->peak_memory_bytes));
   for (int p = 0; entry && p < LRP_PHASES; p++) {
     json_object_set_new(entry, phase_name[p], samples_json(&reading->phase[p]));
   }

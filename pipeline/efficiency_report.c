@@ -11,6 +11,7 @@
 #include "io/base/json_memory.h"
 #include "pipeline/efficiency_file.h"
 #include "pipeline/interval.h"
+#include "pipeline/json_number.h"
 #include "pipeline/slope.h"
 #include "pipeline/workload.h"
 
@@ -25,14 +26,6 @@ typedef struct {
 static const char *const phase_name[LRP_PHASES] = {"prefill", "decode"};
 
 /* ---- rows ------------------------------------------------------------------------------------ */
-
-static json_t *number(double x) {
-  return isfinite(x) ? json_real(x) : json_null();
-}
-
-static json_t *bytes(int64_t n) {
-  return n >= 0 ? json_integer((json_int_t)n) : json_null();
-}
 
 static lrp_workload work_of(const sources *s, int c, int k, lrp_phase phase) {
   const lrp_study *study = s->study;
@@ -69,12 +62,13 @@ static lrp_status phase_json(const sources *s, int c, int k, lrp_phase phase, js
   if (st != LRP_OK) return st;
   const int64_t length = phase == LRP_PREFILL ? one->sequence_length : 1;
   const lrp_workload work = work_of(s, c, k, phase);
-  *out =
-      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seconds", number(seconds.median),
-                "seconds_low", number(seconds.low), "seconds_high", number(seconds.high),
-                "tokens_per_second", number((double)(one->batch_size * length) / seconds.median),
-                "joules", number(joules.median), "joules_low", number(joules.low), "joules_high",
-                number(joules.high), "flops", number(work.flops), "bytes", number(work.bytes));
+  *out = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "seconds",
+                   lrp_json_number(seconds.median), "seconds_low", lrp_json_number(seconds.low),
+                   "seconds_high", lrp_json_number(seconds.high), "tokens_per_second",
+                   lrp_json_number((double)(one->batch_size * length) / seconds.median), "joules",
+                   lrp_json_number(joules.median), "joules_low", lrp_json_number(joules.low),
+                   "joules_high", lrp_json_number(joules.high), "flops",
+                   lrp_json_number(work.flops), "bytes", lrp_json_number(work.bytes));
   return LRP_OK;
 }
 
@@ -96,8 +90,8 @@ static lrp_status add_row(const sources *s, int c, int k, json_t *rows) {
                 s->study->plan.configurations[c].name, "reduction_percent", reduction, "batch_size",
                 (json_int_t)s->readings.cases[k].batch_size, "sequence_length",
                 (json_int_t)s->readings.cases[k].sequence_length, "prefill", prefill, "decode",
-                decode, "resident_weight_bytes", bytes(reading->resident_weight_bytes),
-                "peak_memory_bytes", bytes(reading->peak_memory_bytes)));
+                decode, "resident_weight_bytes", lrp_json_count(reading->resident_weight_bytes),
+                "peak_memory_bytes", lrp_json_count(reading->peak_memory_bytes)));
   return lrp_json_checked(LRP_OK);
 }
 
@@ -185,8 +179,8 @@ static void add_slope(const json_t *rows, const json_t *dense, const lrp_case *o
   json_array_append_new(
       slopes, json_pack("{s:I, s:I, s:s, s:o, s:o, s:I}", "batch_size", (json_int_t)one->batch_size,
                         "sequence_length", (json_int_t)one->sequence_length, "quantity", quantity,
-                        "percent_per_percent", number(slope.slope), "stderr", number(slope.error),
-                        "n", (json_int_t)slope.n));
+                        "percent_per_percent", lrp_json_number(slope.slope), "stderr",
+                        lrp_json_number(slope.error), "n", (json_int_t)slope.n));
 }
 
 static lrp_status add_slopes(const sources *s, const json_t *rows, json_t *slopes) {
