@@ -1,5 +1,6 @@
 /** @file pipeline/choose_names.h
- *  What lrpipe choose calls the configurations that it adds to a job. */
+ *  What lrpipe choose calls the configurations that it adds to a job, and which it takes to be of
+ *  one size. */
 #ifndef LRP_PIPELINE_CHOOSE_NAMES_H
 #define LRP_PIPELINE_CHOOSE_NAMES_H
 
@@ -10,6 +11,9 @@
 #define LRP_CHOSEN_PREFIX    "chosen-"
 #define LRP_CANDIDATE_PREFIX "candidate-"
 #define LRP_PAPER_PREFIX     "paper-"
+
+/** Reductions farther apart, in percent of all parameters, are of different sizes. */
+#define LRP_SAME_SIZE_PERCENT 0.5
 
 /** Whether name begins like one of these. Local. */
 bool lrp_is_chosen_name(const char *name);

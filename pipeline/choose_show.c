@@ -1,18 +1,14 @@
 /* The comparison that lrpipe choose prints: a part of pipeline/choose.h. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "io/base/file.h"
-#include "io/base/json_memory.h"
 #include "pipeline/choose.h"
+#include "pipeline/choose_names.h"
+#include "pipeline/report.h"
 
-enum { json_bytes_max = 1 << 30, cell_size = 32 };
-
-/* More than that apart, two configurations do not compare well. */
-static const double same_size_percent = 0.5;
+enum { cell_size = 32 };
 
 static const char *text_of(const json_t *row, const char *key) {
   const char *text = json_string_value(json_object_get(row, key));
@@ -65,25 +61,19 @@ static void print_choice(const json_t *choice) {
 }
 
 lrp_status lrp_choice_print(const char *output) {
-  char *path = lrp_path_join(output, "tradeoff.json"), *text = NULL;
-  size_t size;
-  lrp_status st = path ? lrp_file_read(path, json_bytes_max, &text, &size) : LRP_ERR_MEM;
-  json_t *all = st == LRP_OK ? json_loadb(text, size, 0, NULL) : NULL;
+  json_t *all = NULL;
+  lrp_status st = lrp_report_read(output, &all);
   const json_t *choice = json_object_get(all, "choice");
 
   if (st == LRP_OK && !json_is_object(choice)) {
-    st = lrp_json_checked(
-        lrp_fail(LRP_ERR_DATA, "%s: holds no choice; remove it, and choose again", path));
+    st = lrp_fail(LRP_ERR_DATA, "%s/tradeoff.json: holds no choice; remove it, and choose again",
+                  output);
   }
   if (st == LRP_OK) {
     print_choice(choice);
-    if (fflush(stdout) != 0 && errno != EPIPE) {
-      st = lrp_fail_errno("standard output", "write", LRP_ERR_IO, LRP_ERR_IO);
-    }
+    st = lrp_stdout_flush();
   }
   json_decref(all);
-  free(text);
-  free(path);
   return st;
 }
 
@@ -155,7 +145,7 @@ static void compare(const json_t *chosen, const json_t *paper, char text[LRP_VER
            "loss is %.4f against %.4f, a difference of %+.4f +- %.4f.%s",
            text_of(chosen, "configuration"), size, how, text_of(paper, "list"),
            text_of(paper, "configuration"), size_of_paper, a, b, difference, error,
-           fabs(size - size_of_paper) > same_size_percent ? " Their sizes differ." : "");
+           fabs(size - size_of_paper) > LRP_SAME_SIZE_PERCENT ? " Their sizes differ." : "");
 }
 
 /* Behind the verdict: that the prediction was too low by more than two standard errors. */

@@ -1,6 +1,5 @@
 /** @file pipeline/main.c
  *  Parse options, run, exit code; nothing else. */
-#include <errno.h>
 #include <mpi.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/base/file.h"
 #include "io/base/json_memory.h"
 #include "io/ledger/ledger.h"
 #include "pipeline/choose.h"
@@ -122,10 +122,7 @@ int main(int argc, char **argv) {
     return code;
   }
   if (st == LRP_OK) st = command(&options);
-  if (st == LRP_OK && fflush(stdout) != 0 &&
-      errno != EPIPE) { /* lrpipe inspect OUT | head is fine */
-    st = lrp_fail_errno("standard output", "write", LRP_ERR_IO, LRP_ERR_IO);
-  }
+  if (st == LRP_OK) st = lrp_stdout_flush();
   if (st != LRP_OK) report(st);
   lrp_options_free(&options);
   return lrp_status_exit_code(st);

@@ -5,10 +5,8 @@
 #include <stdlib.h>
 
 #include "io/base/file.h"
-#include "io/base/json_memory.h"
 #include "pipeline/page_parts.h"
-
-enum { json_bytes_max = 1 << 30 };
+#include "pipeline/report.h"
 
 /* A member that is there and holds something; else NULL. */
 static const json_t *part(const json_t *all, const char *key) {
@@ -83,31 +81,9 @@ lrp_status lrp_page_write(const json_t *tradeoff, const char *path) {
   return st;
 }
 
-/* The content of output/tradeoff.json; *all is a new reference. */
-static lrp_status read_tradeoff(const char *output, json_t **all) {
-  char *path = lrp_path_join(output, "tradeoff.json"), *text = NULL;
-  size_t size;
-  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
-
-  *all = NULL;
-  if (path && !lrp_file_exists(path)) {
-    st = lrp_fail(LRP_ERR_ABSENT, "%s: there is no complete report yet; run the job first", path);
-  }
-  if (st == LRP_OK) st = lrp_file_read(path, json_bytes_max, &text, &size);
-  if (st == LRP_OK) {
-    *all = json_loadb(text, size, 0, NULL);
-    if (!json_is_array(json_object_get(*all, "configurations"))) {
-      st = lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s: is damaged; run the job again", path));
-    }
-  }
-  free(text);
-  free(path);
-  return st;
-}
-
 lrp_status lrp_page_renew(const char *output) {
   json_t *all = NULL;
-  lrp_status st = read_tradeoff(output, &all);
+  lrp_status st = lrp_report_read(output, &all);
   char *path = st == LRP_OK ? lrp_path_join(output, "report.html") : NULL;
   if (st == LRP_OK) st = path ? lrp_page_write(all, path) : LRP_ERR_MEM;
   free(path);

@@ -9,9 +9,6 @@
 #include "pipeline/propose.h"
 #include "pipeline/propose_parts.h"
 
-/* Farther from the wanted size, a list of the paper gets a choice of its own size. */
-static const double near_enough_percent = 0.5;
-
 static double reduction_of(const lrp_proposer *p, const int *rank) {
   return lrp_plan_size(&p->config, p->job.decompose.method, rank, 1, 1).reduction_percent;
 }
@@ -191,7 +188,7 @@ static lrp_status fail_unreachable(const lrp_proposer *p, int64_t most) {
 /* Whether the list is as large as what is asked for: it saves that, and little more. */
 static bool is_equal_size(const lrp_proposer *p, const lrp_proposal *paper, int64_t saving) {
   return paper->saving >= saving &&
-         fabs(paper->reduction_percent - p->target) <= near_enough_percent;
+         fabs(paper->reduction_percent - p->target) <= LRP_SAME_SIZE_PERCENT;
 }
 
 static lrp_status ask_at_papers_size(lrp_proposer *p) {

@@ -20,7 +20,14 @@ lrp_status lrp_report_write(const lrp_study *study, lrp_store *store, lrp_scoreb
 /** Whether these files are there and of this very job. Local. @return LRP_OK, LRP_ERR_MEM */
 lrp_status lrp_report_is_current(const lrp_study *study, bool *current);
 
-/** Print the trade-off table of the output directory to stdout, from tradeoff.json. Local. */
+/** The content of <output>/tradeoff.json, which has "configurations". Local.
+ *  @param[out] all  a new reference, also upon failure; or NULL
+ *  @return LRP_OK, LRP_ERR_ABSENT (no complete report), LRP_ERR_DATA (damaged), LRP_ERR_PERM,
+ *          LRP_ERR_IO, LRP_ERR_MEM */
+lrp_status lrp_report_read(const char *output, json_t **all);
+
+/** Print the trade-off table of the output directory to stdout, from tradeoff.json. Local. @return
+ *  as lrp_report_read */
 lrp_status lrp_report_print(const char *output);
 
 #endif

@@ -4,8 +4,12 @@
 #include <string.h>
 
 #include "io/base/file.h"
+#include "io/base/json_memory.h"
 #include "pipeline/partition.h"
+#include "pipeline/report.h"
 #include "pipeline/report_parts.h"
+
+enum { json_bytes_max = 1 << 30 };
 
 void lrp_report_number(FILE *f, double x) {
   char text[40];
@@ -112,4 +116,25 @@ lrp_status lrp_report_json(const json_t *value, const char *path) {
   if (ok || ferror(w.stream)) return lrp_file_writer_commit(&w);
   lrp_file_writer_discard(&w);
   return lrp_fail_memory(0, path);
+}
+
+lrp_status lrp_report_read(const char *output, json_t **all) {
+  char *path = lrp_path_join(output, "tradeoff.json"), *text = NULL;
+  size_t size;
+  lrp_status st = path ? LRP_OK : LRP_ERR_MEM;
+
+  *all = NULL;
+  if (path && !lrp_file_exists(path)) {
+    st = lrp_fail(LRP_ERR_ABSENT, "%s: there is no complete report yet; run the job first", path);
+  }
+  if (st == LRP_OK) st = lrp_file_read(path, json_bytes_max, &text, &size);
+  if (st == LRP_OK) {
+    *all = json_loadb(text, size, 0, NULL);
+    if (!json_is_array(json_object_get(*all, "configurations"))) {
+      st = lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s: is damaged; run the job again", path));
+    }
+  }
+  free(text);
+  free(path);
+  return st;
 }

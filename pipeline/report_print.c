@@ -2,14 +2,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "io/base/file.h"
-#include "io/base/json_memory.h"
 #include "pipeline/report.h"
-
-enum { json_bytes_max = 1 << 30 };
 
 /* A table that a terminal holds; tradeoff.csv has all of it. */
 enum { columns_max = 10, rows_max = 40, rows_first = 12 };
@@ -152,21 +147,11 @@ static void print_table(const json_t *rows, const json_t *tasks) {
 }
 
 lrp_status lrp_report_print(const char *output) {
-  char *path = lrp_path_join(output, "tradeoff.json"), *text = NULL;
-  size_t size;
   json_t *all = NULL;
-  lrp_status st = path ? lrp_file_read(path, json_bytes_max, &text, &size) : LRP_ERR_MEM;
-
+  const lrp_status st = lrp_report_read(output, &all);
   if (st == LRP_OK) {
-    all = json_loadb(text, size, 0, NULL);
-    const json_t *rows = json_object_get(all, "configurations");
-    if (!json_is_array(rows)) {
-      st = lrp_json_checked(lrp_fail(LRP_ERR_DATA, "%s: is damaged; run the job again", path));
-    }
-    print_table(rows, json_object_get(all, "tasks"));
+    print_table(json_object_get(all, "configurations"), json_object_get(all, "tasks"));
   }
   json_decref(all);
-  free(text);
-  free(path);
   return st;
 }

@@ -1,6 +1,5 @@
 #include "pipeline/run.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,9 +216,8 @@ static lrp_status say_result(const run_state *run) {
   } else if (run->topo.me == 0) {
     printf("already complete: %s\n", output);
   }
-  if (fflush(stdout) != 0 && errno != EPIPE && st == LRP_OK) {
-    st = lrp_fail_errno("standard output", "write", LRP_ERR_IO, LRP_ERR_IO);
-  }
+  const lrp_status written = lrp_stdout_flush();
+  if (st == LRP_OK) st = written;
   st = lrp_agree(st, run->topo.comm);
   if (st != LRP_OK) lrp_report_failure(st, run->topo.comm);
   return st;

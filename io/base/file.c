@@ -223,6 +223,11 @@ void lrp_file_writer_discard(lrp_file_writer *w) {
   memset(w, 0, sizeof *w);
 }
 
+lrp_status lrp_stdout_flush(void) {
+  if (fflush(stdout) == 0 || errno == EPIPE) return LRP_OK;
+  return lrp_fail_errno("standard output", "write", LRP_ERR_IO, LRP_ERR_IO);
+}
+
 lrp_status lrp_file_write(const char *path, const void *data, size_t size) {
   lrp_file_writer w;
   lrp_status st = lrp_file_writer_open(&w, path);

@@ -22,6 +22,10 @@ bool lrp_file_exists(const char *path);
  *          regular file or larger than max_bytes; LRP_ERR_MEM; LRP_ERR_IO */
 lrp_status lrp_file_read(const char *path, size_t max_bytes, char **data, size_t *size);
 
+/** Write out what stdout holds. Local. A reader who has gone (EPIPE) is fine: lrpipe .. | head.
+ *  @return LRP_OK, LRP_ERR_IO */
+lrp_status lrp_stdout_flush(void);
+
 /** Write a whole file so that a reader sees the old or the new content, never a part: to
  *  "<path>.partial", fsync, rename, fsync of the directory. Local.
  *  @return LRP_OK, LRP_ERR_CREATE (cannot be created), LRP_ERR_PERM, LRP_ERR_IO (disk full, ...) */
